@@ -1,0 +1,20 @@
+//! The service: events in, keyed Parquet out.
+//!
+//! # Life of one record
+//! 1. **read** ([`source`]): a source hands a [`record::Batch`] `{shard, span (from, to], records}`; the whole span is in
+//!    flight before any record is looked at.
+//! 2. **decode** ([`decode`]): bytes to one strict JSON object, or a reject with its reason.
+//! 3. **keys** ([`keys`]): compiled jq over the event, one scalar per key, or a reject.
+//! 4. **guard** ([`guard`]): the key values against the table's projection rules. A value that no query would ever see is a
+//!    reject, never a silent file.
+//! 5. **buffer** (`writer::buffer`): the row joins the open buffer of its partition; a reject is a row of the errors output.
+//! 6. **decide** (`writer::buffer::policy`): size, rows, age, idleness, memory: flush or not, always with the reason.
+//! 7. **cut** (`writer::commit`): what will be stored is encoded and written down first.
+//! 8. **store**: one PUT per file, at a name that is a function of the cut.
+//! 9. **release**: the watermark moves; the source may forget.
+//!
+//! [`pipeline`] calls them in this order.
+
+pub mod keys;
+pub mod record;
+pub mod source;

@@ -1,0 +1,30 @@
+//! What flows from a source into the pipeline.
+
+use bytes::Bytes;
+use schemas::position::{Position, ShardId, Span};
+use tokio::sync::OwnedSemaphorePermit;
+
+/// One record as the source gave it: one event, undecoded.
+#[derive(Debug, Clone)]
+pub struct Record {
+    pub position: Position,
+    /// When the source took it, milliseconds since the epoch.
+    pub arrived_at: i64,
+    pub data: Bytes,
+}
+
+/// What one read of one shard gave. The span covers everything read, also where it held no record.
+#[derive(Debug)]
+pub struct Batch {
+    pub shard: ShardId,
+    /// `from` is the `to` of the shard's batch before: batches chain.
+    pub span: Span,
+    /// Ascending by position, all inside the span.
+    pub records: Vec<Record>,
+    /// How far the shard's tip is away, where the source knows.
+    pub behind_ms: Option<u64>,
+    /// The shard is closed and this is its end.
+    pub last: bool,
+    /// Given back when the pipeline has taken the batch in: bounds what is read ahead.
+    pub permit: Option<OwnedSemaphorePermit>,
+}

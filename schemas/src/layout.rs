@@ -1,0 +1,51 @@
+//! Where everything lies below the lake's three URLs: one function per kind of object.
+//!
+//! `<url>` holds data files and nothing else: whoever lists a partition sees only rows that count. `<errors>` holds rejects,
+//! `<state>` the writer log.
+
+use crate::position::ShardId;
+
+/// Name of a data file: a function of the cut alone, so that storing it again overwrites the same rows.
+pub fn data_object(partition: &str, writer: &str, cut: u64, file: usize) -> String {
+    format!("{partition}/{writer}-{cut:08}-{file:05}.parquet")
+}
+
+/// Name of a file in the errors output, below the folder of its kind.
+pub fn errors_object(folder: &str, writer: &str, cut: u64, file: usize) -> String {
+    format!("{folder}/{writer}-{cut:08}-{file:05}.ndjson")
+}
+
+/// The writer's log, one object per entry.
+pub fn log_entry(writer: &str, number: u64) -> String {
+    format!("{}/{number:012}.json", log_folder(writer))
+}
+
+/// The folder of one writer's log.
+pub fn log_folder(writer: &str) -> String {
+    format!("writers/{writer}")
+}
+
+/// A hint (never more) at the number of the last checkpoint entry of a log.
+pub fn checkpoint_hint(writer: &str) -> String {
+    format!("writers/{writer}/checkpoint.json")
+}
+
+/// The ownership chain of a shard, one object per epoch.
+pub fn epoch(shard: &ShardId, epoch: u64) -> String {
+    format!("shards/{shard}/{epoch:012}.json")
+}
+
+/// All shards this table has ever had.
+pub fn shards_folder() -> &'static str {
+    "shards"
+}
+
+/// The rules with this fingerprint.
+pub fn rules(fingerprint: &str) -> String {
+    format!("configs/{fingerprint}.json")
+}
+
+/// What the start-up probe writes, and removes.
+pub fn probe(writer: &str) -> String {
+    format!("probe/{writer}.json")
+}

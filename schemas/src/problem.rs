@@ -1,0 +1,66 @@
+//! What is wrong with something a person wrote (a config, a table spec, a key program), where, and what to write instead.
+
+use std::fmt;
+
+/// One problem: `file:line: what is wrong; what to write instead`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// File the text came from, as the user named it.
+    pub file: String,
+    /// 1-based line, where known.
+    pub line: Option<usize>,
+    /// What is wrong and what to write instead. Lower case, no full stop.
+    pub message: String,
+}
+
+impl Problem {
+    pub fn new(file: &str, line: Option<usize>, message: impl Into<String>) -> Self {
+        Problem { file: file.to_string(), line, message: message.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}: {}", self.file, self.message),
+            None => write!(f, "{}: {}", self.file, self.message),
+        }
+    }
+}
+
+/// The 1-based line of a byte offset in `text`.
+pub fn line_of(text: &str, offset: usize) -> usize {
+    text.as_bytes()[..offset.min(text.len())].iter().filter(|b| **b == b'\n').count() + 1
+}
+
+/// The candidate nearest to `typed`, if one is near enough to be what was meant.
+pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates.into_iter().map(|c| (distance(typed, c), c)).min().filter(|(d, c)| *d <= 1 + c.len() / 3).map(|(_, c)| c)
+}
+
+/// Levenshtein distance over bytes; names are short ASCII words.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let replaced = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_name_is_offered_and_nonsense_is_not() {
+        assert_eq!(nearest("compresion", ["compression", "level"]), Some("compression"));
+        assert_eq!(nearest("sise", ["size", "age", "idle"]), Some("size"));
+        assert_eq!(nearest("zzzzzzzz", ["size", "age"]), None);
+    }
+}

@@ -1,0 +1,58 @@
+//! The rules a record is turned into a row by: key programs, table spec, file settings. Their fingerprint is in every cut, and
+//! their text is stored beside the log, so that a cut can be finished under the rules it was made with.
+
+use serde::{Deserialize, Serialize};
+
+use crate::table::{Compression, TableSpec};
+
+/// Everything that decides which file a record goes to and what that file's bytes are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rules {
+    /// Version of this document.
+    pub format: u32,
+    /// Key name and jq program, in partition order.
+    pub keys: Vec<(String, String)>,
+    /// The table spec's TOML text as read.
+    pub table: String,
+    /// How files are written.
+    pub parquet: ParquetSettings,
+}
+
+/// `[parquet]`: how files are written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParquetSettings {
+    pub compression: Compression,
+    /// Rows in one row group at most.
+    pub row_group_rows: usize,
+    /// Bytes of one data page, before compression, at about.
+    pub page_bytes: usize,
+    /// Write dictionaries for columns whose values repeat.
+    pub dictionary: bool,
+    /// Write column and offset index (statistics by page).
+    pub page_index: bool,
+}
+
+impl Default for ParquetSettings {
+    fn default() -> Self {
+        ParquetSettings {
+            compression: Compression::Zstd(1),
+            row_group_rows: 1_048_576,
+            page_bytes: 1024 * 1024,
+            dictionary: true,
+            page_index: true,
+        }
+    }
+}
+
+impl Rules {
+    pub const FORMAT: u32 = 1;
+
+    pub fn new(keys: Vec<(String, String)>, spec: &TableSpec, parquet: ParquetSettings) -> Self {
+        Rules { format: Self::FORMAT, keys, table: spec.text.clone(), parquet }
+    }
+
+    /// The document as stored at `configs/<fingerprint>.json`. The fingerprint is the hash of exactly these bytes.
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec_pretty(self).expect("strings and numbers serialise")
+    }
+}

@@ -1,0 +1,1 @@
+//! The writer's metrics: names, help, units and labels, declared once.
