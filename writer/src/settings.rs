@@ -1,32 +1,47 @@
-//! What the writer is configured with. Text, defaults and limits for people stand in the config's table.
+//! What an operator sets about buffers and places. Plain data, validated by whoever reads the configuration.
 
 use std::time::Duration;
 
-/// Limits of a buffer, and of all of them together.
+/// When the open buffer of a partition becomes a file: at the first of these limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BufferSettings {
-    /// Bytes of the file, as written.
+    /// Bytes of the file as written, at about.
     pub size: u64,
-    /// Longest time from a buffer's first row to its cut.
+    /// Since the buffer's first row.
     pub age: Duration,
-    /// Longest time from a buffer's last row to its cut.
+    /// Since the buffer's last row.
     pub idle: Duration,
-    /// Most rows of a file.
+    /// Rows of one file.
     pub rows: u64,
-    /// Bytes of memory over all buffers.
+    /// Bytes of memory over all buffers; a hard cap.
     pub memory: u64,
 }
 
-/// Where the lake is.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+impl Default for BufferSettings {
+    fn default() -> Self {
+        BufferSettings {
+            size: 128 << 20,
+            age: Duration::from_secs(300),
+            idle: Duration::from_secs(60),
+            rows: 10_000_000,
+            memory: 2 << 30,
+        }
+    }
+}
+
+/// Where everything is stored. The three places are URLs (`s3://bucket/prefix/`, `file:///folder/`) that end in `/`; none lies
+/// inside another.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LakeSettings {
-    /// Partition directories lie below it; `file:///...` or `s3://...`.
+    /// The table.
     pub url: String,
+    /// Rejected records.
     pub errors: String,
+    /// The writer log.
     pub state: String,
-    /// S3 API other than Amazon's.
+    /// Another S3 endpoint than the region's.
     pub endpoint_url: Option<String>,
     pub region: Option<String>,
-    /// Allow an endpoint without TLS.
+    /// An `endpoint_url` without TLS is meant.
     pub allow_http: bool,
 }

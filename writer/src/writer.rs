@@ -124,6 +124,10 @@ impl Writer {
         &self.shared
     }
 
+    pub fn settings(&self) -> &BufferSettings {
+        &self.settings
+    }
+
     pub fn owns(&self, shard: &ShardId) -> bool {
         self.index.contains_key(shard)
     }
@@ -215,8 +219,10 @@ impl Writer {
     fn observe(&self, now: i64) {
         let metrics = &self.shared.metrics;
         metrics.partition_count.set(self.buffers.len() as i64);
-        metrics.buffer_memory.set(self.shared.budget.used() as i64);
-        metrics.freshness_ms.set(self.buffers.oldest().map_or(0, |opened| now - opened));
+        metrics.buffer_memory_bytes.set(self.shared.budget.used() as i64);
+        metrics.buffer_memory_limit_bytes.set(self.shared.budget.limit() as i64);
+        let freshness = self.buffers.oldest().map_or(0, |opened| now - opened);
+        metrics.delivery_to_s3_data_freshness_seconds.set(freshness as f64 / 1000.0);
     }
 
     async fn cut_frozen(&mut self) -> Result<(), WriterError> {

@@ -15,6 +15,7 @@ use futures::stream::FuturesOrdered;
 use futures::{StreamExt, TryStreamExt, stream};
 use schemas::log_entry::{Body, Progress, ShardState};
 use schemas::position::{Position, ShardId};
+use schemas::reject::Reason;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -22,6 +23,7 @@ use super::cut::{Frozen, Made, Naming, cut_of, make};
 use super::log::Log;
 use super::takeover;
 use crate::error::WriterError;
+use crate::metrics::{OutputLabel, ReasonLabel, WriterMetrics};
 use crate::shared::Shared;
 use crate::store::{Lake, Store};
 
@@ -176,7 +178,7 @@ impl Committer {
             self.shared.budget.give_back(raw);
         }
         self.append(Body::Cut(cut_of(self.log.writer(), frozen.cut, &frozen.rules, &files))).await?;
-        self.shared.metrics.cut(&files);
+        observe_cut(&self.shared.metrics, &files);
         let (lake, uploads, shared, cut) = (self.lake.clone(), self.uploads.clone(), self.shared.clone(), frozen.cut);
         self.storing.spawn(async move {
             store(&lake, &uploads, &shared, files).await?;
@@ -278,12 +280,45 @@ async fn store(lake: &Lake, uploads: &Semaphore, shared: &Shared, files: Vec<Mad
     stream::iter(puts.map(Ok::<_, WriterError>))
         .try_for_each_concurrent(UPLOADS_MAX, |(store, path, bytes)| async move {
             let _turn = uploads.acquire().await.map_err(|e| WriterError::Corrupt(e.to_string()))?;
-            let size = bytes.len() as u64;
-            store.put(&path, bytes).await?;
-            shared.metrics.stored(size);
-            Ok(())
+            put(shared, &store, &path, bytes).await
         })
         .await
+}
+
+async fn put(shared: &Shared, store: &Store, path: &str, bytes: Bytes) -> Result<(), WriterError> {
+    let metrics = &shared.metrics;
+    let (size, began) = (bytes.len() as u64, shared.clock.now());
+    metrics.delivery_to_s3_attempts.inc();
+    store.put(path, bytes).await?;
+    metrics.delivery_to_s3_success.inc();
+    metrics.delivery_to_s3_duration_seconds.observe((shared.clock.now() - began) as f64 / 1000.0);
+    let table = path.ends_with(".parquet");
+    let output = if table { "table" } else { "errors" };
+    metrics.delivery_to_s3_object_count.get_or_create(&OutputLabel { output }).inc();
+    if table {
+        metrics.delivery_to_s3_bytes.inc_by(size);
+        metrics.delivery_to_s3_object_bytes.observe(size as f64);
+    }
+    Ok(())
+}
+
+fn observe_cut(metrics: &WriterMetrics, files: &[Made]) {
+    metrics.cuts.inc();
+    for made in files {
+        metrics.count_flush(made.file.reason);
+        if let (true, Some(object)) = (made.file.target.is_table(), &made.file.object) {
+            metrics.succeed_conversion_records.inc_by(object.rows);
+            metrics.delivery_to_s3_records.inc_by(object.rows);
+            metrics.succeed_conversion_bytes.inc_by(made.data_bytes);
+        }
+        if made.rejected > 0 {
+            let reason = ReasonLabel { reason: Reason::Column.as_str() };
+            metrics.failed_conversion_records.get_or_create(&reason).inc_by(made.rejected);
+        }
+        for (field, count) in &made.dropped {
+            metrics.dropped_fields.count(field, *count);
+        }
+    }
 }
 
 /// Where a file's objects go.
