@@ -6,6 +6,7 @@ pub mod buffer;
 pub mod commit;
 pub mod encode;
 pub mod error;
+pub mod inventory;
 pub mod metrics;
 pub mod progress;
 pub mod settings;

@@ -122,6 +122,11 @@ impl Shards {
         self.lock().values().any(|track| track.progress() != track.logged)
     }
 
+    /// How far the shard was read.
+    pub fn read_through(&self, shard: &ShardId) -> Option<Position> {
+        self.lock().get(shard).map(|track| track.read_through.clone())
+    }
+
     pub fn names(&self) -> Vec<ShardId> {
         self.lock().keys().cloned().collect()
     }

@@ -36,7 +36,7 @@ pub struct Inheritance {
 /// The last owner of every shard there is.
 pub async fn owners(state: &Store) -> Result<BTreeMap<ShardId, Epoch>, WriterError> {
     let mut last: BTreeMap<String, String> = BTreeMap::new();
-    for name in state.list(layout::shards_folder(), None).await? {
+    for name in state.list(layout::SHARDS, None).await? {
         if let Some((shard, _)) = name.rsplit_once('/') {
             // Names come in byte order and epochs are zero-padded: the last one stands.
             last.insert(shard.to_string(), name.clone());
