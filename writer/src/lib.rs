@@ -5,3 +5,4 @@
 pub mod encode;
 pub mod error;
 pub mod metrics;
+pub mod settings;
