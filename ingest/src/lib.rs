@@ -15,6 +15,15 @@
 //!
 //! [`pipeline`] calls them in this order.
 
+pub mod admin;
+pub mod cli;
+pub mod clock;
+pub mod config;
+#[cfg(test)]
+mod golden;
+pub mod guard;
 pub mod keys;
+pub mod logs;
+pub mod metrics;
 pub mod record;
 pub mod source;
