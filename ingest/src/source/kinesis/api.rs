@@ -6,16 +6,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::config::ProvideCredentials;
 use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::config::timeout::TimeoutConfig;
+use aws_sdk_kinesis::config::{Credentials, ProvideCredentials};
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{Record, Shard, ShardIteratorType};
 
-use super::KinesisSettings;
 use super::service::{Failure, RawRecord, ReadFrom, RecordPage, Service, ShardPage};
 use super::tree::ListedShard;
+use super::{Access, KinesisSettings};
 use crate::source::SourceError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
@@ -61,6 +61,9 @@ async fn load(settings: &KinesisSettings) -> SdkConfig {
     }
     if let Some(endpoint) = &settings.endpoint_url {
         loader = loader.endpoint_url(endpoint);
+    }
+    if let Access::Key { id, secret } = &settings.access {
+        loader = loader.credentials_provider(Credentials::new(id, secret, None, None, "settings"));
     }
     let config = loader.load().await;
     if config.region().is_none() && config.endpoint_url().is_some() {
@@ -141,8 +144,7 @@ impl Service for KinesisApi {
     }
 
     async fn records(&self, iterator: &str, limit: i32) -> Result<RecordPage, Failure> {
-        let reply =
-            self.client.get_records().shard_iterator(iterator).limit(limit).send().await.map_err(failure)?;
+        let reply = self.client.get_records().shard_iterator(iterator).limit(limit).send().await.map_err(failure)?;
         Ok(RecordPage {
             records: reply.records.into_iter().map(raw).collect(),
             next: reply.next_shard_iterator,
@@ -248,7 +250,10 @@ mod tests {
         ] {
             assert_eq!(by_code(code, "m", status).may_pass(), passes, "{code} {status}");
         }
-        assert_eq!(by_code("ExpiredIteratorException", "m", 400), Failure::Expired("ExpiredIteratorException: m".into()));
+        assert_eq!(
+            by_code("ExpiredIteratorException", "m", 400),
+            Failure::Expired("ExpiredIteratorException: m".into())
+        );
     }
 
     #[test]
