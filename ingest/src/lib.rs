@@ -19,11 +19,16 @@ pub mod admin;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod decode;
+pub mod error;
 #[cfg(test)]
 mod golden;
 pub mod guard;
 pub mod keys;
 pub mod logs;
 pub mod metrics;
+pub mod pipeline;
 pub mod record;
+pub mod route;
+pub mod settle;
 pub mod source;
