@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use schemas::column::DataType;
 use schemas::hive;
+use schemas::instant;
 use schemas::projection::Rule;
 use schemas::reject::{Reason, Reject, quote};
 use schemas::table::{PartitionColumn, TableSpec};
@@ -98,7 +99,7 @@ impl Column {
             _ if value == hive::HIVE_NULL => return Ok(()),
             DataType::Int => i64::from(i32::MIN)..=i64::from(i32::MAX),
             DataType::BigInt => i64::MIN..=i64::MAX,
-            DataType::Date if !is_date(value) => return Err("is no date yyyy-MM-dd".into()),
+            DataType::Date if instant::parse_date(value).is_none() => return Err("is no date yyyy-MM-dd".into()),
             _ => return Ok(()),
         };
         match value.parse::<i64>() {
@@ -116,13 +117,6 @@ impl Column {
         let message = format!("key `{}`: {what} has {} bytes, more than {max}", self.name, text.len());
         Err(Reject::key(Reason::KeyTooLong, &self.name, message))
     }
-}
-
-/// `yyyy-MM-dd`, a day of the calendar.
-fn is_date(text: &str) -> bool {
-    let shape = text.len() == 10
-        && text.bytes().enumerate().all(|(i, b)| if matches!(i, 4 | 7) { b == b'-' } else { b.is_ascii_digit() });
-    shape && text.parse::<toml::value::Date>().is_ok()
 }
 
 #[cfg(test)]

@@ -17,7 +17,8 @@ TOML. Relative paths are resolved against the folder of the file. Unknown fields
 every problem with its line and what to write instead.
 
 - **Environment**: `${NAME}` inside a string is the environment variable's value, `$${` a plain `${`. A variable that is not set is
-  a problem. What a variable holds never appears in logs, messages or `/config`.
+  a problem. What a variable holds does not appear in problems or in `/config`, except in key programs, which are stored with the
+  writer log: no secret belongs there.
 - **Sizes**: a whole number and a unit: `B`, `kB`, `MB`, `GB`, `TB` (powers of 1000), `KiB`, `MiB`, `GiB`, `TiB` (powers of 1024).
 - **Durations**: a whole number and a unit: `ms`, `s`, `min`, `h`.
 - **Places**: `s3://bucket/prefix/`, `file:///absolute/folder/` or a path of this machine.
@@ -96,8 +97,8 @@ fn default(field: &Field) -> String {
 /// `docs/alluvium.sample.toml`: every field with its documentation; what is optional is commented out at its default.
 pub fn sample() -> String {
     let mut out = String::from(
-        "# Every field of Alluvium's configuration. A line beginning with `#` and a name shows the default, or an example where\n\
-         # there is none. Generated from ingest/src/config/fields.rs; see config.md.\n\nversion = 1\n",
+        "#: Every field of Alluvium's configuration. A line beginning with `# ` and a name shows the default, or an example where\n\
+         #: there is none. Generated from ingest/src/config/fields.rs; see config.md.\n\nversion = 1\n",
     );
     let not_yet = |s: &&Section| !matches!(s.need, Need::NotYet(_));
     for section in SECTIONS.iter().filter(not_yet) {

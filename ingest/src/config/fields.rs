@@ -3,6 +3,8 @@
 //! Reading, checking, `docs/config.md`, the sample file and the JSON schema all come from [`SECTIONS`]; a field that is not
 //! here does not exist.
 
+use Fallback::{Absent, Default, NotYet, Required};
+
 /// A section, `[name]` in the file.
 #[derive(Debug)]
 pub struct Section {
@@ -98,8 +100,6 @@ const fn field(
     Field { name, kind, fallback, example, doc }
 }
 
-use Fallback::{Absent, Default, NotYet, Required};
-
 /// The version this program reads.
 pub const VERSION: i64 = 1;
 
@@ -141,6 +141,48 @@ pub static SECTIONS: &[Section] = &[
                 "http://127.0.0.1:4567",
                 "Another endpoint than the region's: an emulator, or a VPC endpoint.",
             ),
+            field(
+                "discover_every",
+                Kind::Time { min: "100 ms", max: "1 h" },
+                Default("60 s"),
+                "30 s",
+                "Between two lists of the stream's shards; they are also listed when a shard ends.",
+            ),
+            field(
+                "give_up",
+                Kind::Time { min: "1 s", max: "24 h" },
+                Default("5 min"),
+                "1 h",
+                "A call that fails for so long without one success ends the process with exit code 3.",
+            ),
+            field(
+                "idle_poll",
+                Kind::Time { min: "10 ms", max: "1 min" },
+                Default("1 s"),
+                "250 ms",
+                "Between two reads of a shard that holds no more for now.",
+            ),
+            field(
+                "records_per_read",
+                Kind::Count { min: 1, max: 10_000 },
+                Default("10000"),
+                "1000",
+                "Records of one read at most; the service takes up to 10,000.",
+            ),
+            field(
+                "reads_per_second",
+                Kind::Count { min: 1, max: 1_000 },
+                Default("5"),
+                "2",
+                "Reads of one shard in a second. The service's limit is 5 over all readers of the stream: leave room for others.",
+            ),
+            field(
+                "bytes_per_second",
+                Kind::Size { min: "1 KiB", max: "1 GiB" },
+                Default("2 MiB"),
+                "1 MiB",
+                "Bytes of one shard in a second. The service's limit is 2 MiB over all readers of the stream.",
+            ),
         ],
     },
     Section {
@@ -162,7 +204,7 @@ pub static SECTIONS: &[Section] = &[
             ),
             field(
                 "journal_size",
-                Kind::Size { min: "1 MiB", max: "16 TiB" },
+                Kind::Size { min: "16 MiB", max: "16 TiB" },
                 Default("4 GiB"),
                 "16 GiB",
                 "Most the journal may take on disk. Full, requests are answered with 503 until records are stored.",

@@ -21,9 +21,8 @@ use writer::settings::{BufferSettings, LakeSettings};
 
 use crate::keys::{Budget, Keys};
 pub use env::Lookup;
-pub use source::{Forward, SourceConfig};
+pub use source::{Forward, IntakeConfig, SourceConfig};
 use typed::{Key, Typed};
-pub use value::StartAt;
 use value::Value;
 
 /// What runs: validated, resolved, data only.

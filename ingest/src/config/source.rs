@@ -4,24 +4,18 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::typed::Typed;
-use super::value::{StartAt, Value};
+use super::value::Value;
+use crate::source::kinesis::KinesisSettings;
 
 /// Where records come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum SourceConfig {
-    Kinesis(KinesisConfig),
+    Kinesis {
+        settings: KinesisSettings,
+        /// `[intake]`: an endpoint that puts to the stream.
+        forward: Option<Forward>,
+    },
     Intake(IntakeConfig),
-}
-
-/// `[source.kinesis]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KinesisConfig {
-    pub stream: String,
-    pub start: StartAt,
-    pub region: Option<String>,
-    pub endpoint_url: Option<String>,
-    /// `[intake]`: an endpoint that puts to the stream.
-    pub forward: Option<Forward>,
 }
 
 /// `[source.intake]`.
@@ -44,25 +38,31 @@ pub struct Forward {
 
 /// `None` only where a problem has been reported.
 pub(super) fn build(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
-    if typed.has("source.kinesis") { kinesis(typed).map(SourceConfig::Kinesis) } else { intake(typed, folder) }
+    if typed.has("source.kinesis") { kinesis(typed) } else { intake(typed, folder) }
 }
 
-fn kinesis(typed: &Typed) -> Option<KinesisConfig> {
+fn kinesis(typed: &Typed) -> Option<SourceConfig> {
     let section = "source.kinesis";
     let Some(Value::Start(start)) = typed.value(section, "start") else { return None };
-    let forward = if typed.has("intake") {
-        let listen = typed.address("intake", "listen")?;
-        Some(Forward { listen, delivery_streams: typed.names("intake", "delivery_streams") })
-    } else {
-        None
-    };
-    Some(KinesisConfig {
-        stream: typed.text(section, "stream")?,
-        start,
+    let settings = KinesisSettings {
         region: typed.text(section, "region"),
         endpoint_url: typed.text(section, "endpoint_url"),
-        forward,
-    })
+        discover_every: typed.time(section, "discover_every")?,
+        give_up: typed.time(section, "give_up")?,
+        records_per_read: i32::try_from(typed.number(section, "records_per_read")?).ok()?,
+        reads_per_second: u32::try_from(typed.number(section, "reads_per_second")?).ok()?,
+        bytes_per_second: typed.number(section, "bytes_per_second")?,
+        idle_poll: typed.time(section, "idle_poll")?,
+        ..KinesisSettings::new(typed.text(section, "stream")?, start)
+    };
+    let forward = match typed.has("intake") {
+        true => Some(Forward {
+            listen: typed.address("intake", "listen")?,
+            delivery_streams: typed.names("intake", "delivery_streams"),
+        }),
+        false => None,
+    };
+    Some(SourceConfig::Kinesis { settings, forward })
 }
 
 fn intake(typed: &Typed, folder: &Path) -> Option<SourceConfig> {

@@ -209,7 +209,7 @@ impl Reader<'_> {
     }
 
     fn one_source(&mut self, typed: &Typed) {
-        let of_source = |s: &&Section| s.name.starts_with("source.") && typed.has(s.name);
+        let of_source = |s: &&Section| s.need == Need::Source && typed.has(s.name);
         let given: Vec<&Section> = SECTIONS.iter().filter(of_source).collect();
         let told = self.problems.iter().any(|p| p.message.contains("source"));
         match given.as_slice() {

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use schemas::instant;
 use schemas::table::Compression;
-use toml::value::{Datetime, Offset};
 use url::Url;
 
 use super::fields::Kind;
+use crate::source::kinesis::StartSetting;
 
 /// A field's value.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,17 +26,8 @@ pub enum Value {
     Names(Vec<String>),
     /// `None`: off.
     Address(Option<SocketAddr>),
-    Start(StartAt),
+    Start(StartSetting),
     Compression(Compression),
-}
-
-/// Where a shard that was never read begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StartAt {
-    Latest,
-    TrimHorizon,
-    /// Milliseconds since the epoch.
-    At(i64),
 }
 
 /// Reads `text` as a value of `kind`. Errors are ends of sentences that say what to write instead; they do not quote the text,
@@ -219,39 +211,22 @@ fn without_dots(path: &Path) -> PathBuf {
     out
 }
 
-fn start(text: &str) -> Result<StartAt, String> {
+fn start(text: &str) -> Result<StartSetting, String> {
     match text {
-        "latest" => Ok(StartAt::Latest),
-        "trim-horizon" => Ok(StartAt::TrimHorizon),
-        text => instant(text).map(StartAt::At).ok_or_else(|| {
+        "latest" => Ok(StartSetting::Latest),
+        "trim-horizon" => Ok(StartSetting::TrimHorizon),
+        text => rfc3339(text).map(StartSetting::At).ok_or_else(|| {
             let near = hint(text, &["latest", "trim-horizon"]);
             format!("is no start; write \"latest\", \"trim-horizon\" or an instant such as \"2026-01-31T00:00:00Z\"{near}")
         }),
     }
 }
 
-/// An RFC 3339 instant with its offset, in milliseconds since the epoch.
-fn instant(text: &str) -> Option<i64> {
-    let at: Datetime = text.parse().ok()?;
-    let (date, time) = (at.date?, at.time?);
-    let offset_minutes = match at.offset? {
-        Offset::Z => 0,
-        Offset::Custom { minutes } => i64::from(minutes),
-    };
-    let minutes = i64::from(time.hour) * 60 + i64::from(time.minute) - offset_minutes;
-    let seconds = days(i64::from(date.year), i64::from(date.month), i64::from(date.day)) * 86_400 + minutes * 60;
-    let millis = i64::from(time.nanosecond.unwrap_or(0)) / 1_000_000;
-    Some((seconds + i64::from(time.second.unwrap_or(0))) * 1_000 + millis)
-}
-
-/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar (H. Hinnant, "chrono-compatible low-level date algorithms").
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year - era * 400;
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
+/// With an offset: without one it would not be an instant.
+fn rfc3339(text: &str) -> Option<i64> {
+    let time = text.split_once(['T', 't', ' '])?.1;
+    let offset = time.ends_with(['Z', 'z']) || time.contains(['+', '-']);
+    if offset { instant::parse_instant(text) } else { None }
 }
 
 #[cfg(test)]
@@ -272,8 +247,8 @@ mod tests {
 
     #[test]
     fn start_takes_instants_with_any_offset() {
-        assert_eq!(start("1970-01-01T00:00:01.5Z"), Ok(StartAt::At(1_500)));
-        assert_eq!(start("2026-03-01T01:00:00+02:00"), Ok(StartAt::At(1_772_319_600_000)));
+        assert_eq!(start("1970-01-01T00:00:01.5Z"), Ok(StartSetting::At(1_500)));
+        assert_eq!(start("2026-03-01T01:00:00+02:00"), Ok(StartSetting::At(1_772_319_600_000)));
         assert!(start("2026-03-01").is_err());
         assert!(start("2026-03-01T01:00:00").is_err(), "no offset: no instant");
     }
