@@ -16,6 +16,7 @@
 //! [`pipeline`] calls them in this order.
 
 pub mod admin;
+pub mod assemble;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -30,5 +31,6 @@ pub mod metrics;
 pub mod pipeline;
 pub mod record;
 pub mod route;
+pub mod sample;
 pub mod settle;
 pub mod source;

@@ -43,19 +43,17 @@ writer::declare_metrics! {
             "GetRecords calls that Kinesis refused because of a limit";
         put_record_requests: Counter = Counter::default(), "counter", "requests", "",
             "PutRecord requests that were accepted";
-        put_record_bytes: Counter = Counter::default(), "counter", "bytes", "",
-            "Bytes of records accepted by PutRecord";
         put_record_batch_requests: Counter = Counter::default(), "counter", "requests", "",
             "PutRecordBatch requests that were accepted";
-        put_record_batch_records: Counter = Counter::default(), "counter", "records", "",
-            "Records accepted by PutRecordBatch";
-        put_record_batch_bytes: Counter = Counter::default(), "counter", "bytes", "",
-            "Bytes of records accepted by PutRecordBatch";
         events_requests: Counter = Counter::default(), "counter", "requests", "",
             "POST /v1/events requests that were accepted";
-        events_records: Counter = Counter::default(), "counter", "records", "",
-            "Records accepted by POST /v1/events";
-        intake_refused: Family<ReasonLabel, Counter> = Family::default(), "counter", "requests", "reason: invalid, unknown_stream, full, failed",
+        intake_records: Counter = Counter::default(), "counter", "records", "",
+            "Records the intake has accepted";
+        intake_bytes: Counter = Counter::default(), "counter", "bytes", "",
+            "Bytes of those records";
+        journal_held_records: Gauge = Gauge::default(), "gauge", "records", "",
+            "Records in the journal: accepted, and not yet both stored and deleted";
+        intake_refused: Family<ReasonLabel, Counter> = Family::default(), "counter", "requests", "reason: invalid, too_large, unknown, journal, forward, busy",
             "Requests that were not accepted";
         journal_bytes: Gauge = Gauge::default(), "gauge", "bytes", "",
             "Bytes of the journal on disk";

@@ -3,6 +3,7 @@
 use schemas::problem::Problem;
 use writer::error::WriterError;
 
+use crate::error::RunError;
 use crate::source::SourceError;
 
 /// Who has to act.
@@ -87,6 +88,17 @@ impl From<SourceError> for CliError {
         let kind = match error {
             SourceError::Config(_) => Kind::Input,
             SourceError::Environment { .. } | SourceError::Lost { .. } | SourceError::Closed => Kind::Environment,
+        };
+        CliError { kind, message: error.to_string() }
+    }
+}
+
+impl From<RunError> for CliError {
+    fn from(error: RunError) -> Self {
+        let kind = match error {
+            RunError::Input(_) => Kind::Input,
+            RunError::Environment(_) => Kind::Environment,
+            RunError::Fenced(_) => Kind::Fenced,
         };
         CliError { kind, message: error.to_string() }
     }

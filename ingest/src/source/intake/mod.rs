@@ -25,6 +25,8 @@ use schemas::position::{Position, ShardId, Span};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use writer::shared::Clock;
+
 use super::{Claims, READ_AHEAD_BATCHES, Source, SourceError};
 use crate::record::Batch;
 use counters::IntakeCounters;
@@ -38,26 +40,6 @@ pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4
 pub const DEFAULT_DELIVERY_STREAM: &str = "alluvium";
 pub const DEFAULT_JOURNAL_MAX_BYTES: u64 = 4 << 30;
 pub const DEFAULT_SEGMENT_BYTES: u64 = 64 << 20;
-
-/// The wall clock, handed in: milliseconds since the epoch.
-#[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> i64 + Send + Sync>);
-
-impl Clock {
-    pub fn new(now: Arc<dyn Fn() -> i64 + Send + Sync>) -> Clock {
-        Clock(now)
-    }
-
-    pub fn now(&self) -> i64 {
-        (self.0)()
-    }
-}
-
-impl std::fmt::Debug for Clock {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Clock")
-    }
-}
 
 /// Settings of the intake.
 #[derive(Debug, Clone)]

@@ -17,7 +17,7 @@ fn settings(journal: &Path) -> IntakeSettings {
 }
 
 fn clock() -> Clock {
-    Clock::new(Arc::new(|| 1_000))
+    Clock::new(|| 1_000)
 }
 
 fn open(settings: IntakeSettings) -> Result<IntakeSource, SourceError> {

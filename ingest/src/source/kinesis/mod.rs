@@ -27,6 +27,7 @@ use schemas::log_entry::Start;
 use schemas::position::{Position, ShardId, Span};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
+use writer::shared::Clock;
 
 pub use self::counters::KinesisCounters;
 use self::pace::Retry;
@@ -124,26 +125,6 @@ impl KinesisSettings {
     }
 }
 
-/// The wall clock, milliseconds since the epoch, handed in.
-#[derive(Clone)]
-pub struct WallClock(Arc<dyn Fn() -> i64 + Send + Sync>);
-
-impl WallClock {
-    pub fn new(now: Arc<dyn Fn() -> i64 + Send + Sync>) -> Self {
-        WallClock(now)
-    }
-
-    fn now(&self) -> i64 {
-        (self.0)()
-    }
-}
-
-impl fmt::Debug for WallClock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WallClock")
-    }
-}
-
 /// What all readers of the stream share.
 #[derive(Debug)]
 struct Shared {
@@ -151,7 +132,7 @@ struct Shared {
     settings: KinesisSettings,
     counters: Arc<KinesisCounters>,
     permits: Arc<Semaphore>,
-    clock: WallClock,
+    clock: Clock,
 }
 
 impl Shared {
@@ -173,12 +154,12 @@ impl KinesisSource {
     ///
     /// # Errors
     /// [`SourceError::Config`] for an endpoint that is no URL, no region, no credentials.
-    pub async fn connect(settings: KinesisSettings, clock: WallClock) -> Result<Self, SourceError> {
+    pub async fn connect(settings: KinesisSettings, clock: Clock) -> Result<Self, SourceError> {
         let api = api::KinesisApi::connect(&settings).await?;
         Ok(KinesisSource::over(Arc::new(api), settings, clock))
     }
 
-    fn over(service: Arc<dyn Service>, settings: KinesisSettings, clock: WallClock) -> Self {
+    fn over(service: Arc<dyn Service>, settings: KinesisSettings, clock: Clock) -> Self {
         let counters = Arc::new(KinesisCounters::default());
         let permits = Arc::new(Semaphore::new(READ_AHEAD_BATCHES));
         KinesisSource(Arc::new(Shared { service, settings, counters, permits, clock }))

@@ -15,7 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::fake::{Call, FakeStream, sequence};
 use super::service::{Failure, ReadFrom};
-use super::{KinesisSettings, KinesisSource, StartSetting, WallClock};
+use writer::shared::Clock;
+
+use super::{KinesisSettings, KinesisSource, StartSetting};
 use crate::record::Batch;
 use crate::source::{Claims, READ_AHEAD_BATCHES, Resume, Source, SourceError};
 
@@ -37,7 +39,7 @@ fn settings(start: StartSetting) -> KinesisSettings {
 }
 
 fn source(fake: &Arc<FakeStream>, settings: KinesisSettings) -> KinesisSource {
-    KinesisSource::over(Arc::clone(fake) as _, settings, WallClock::new(Arc::new(|| 1_000)))
+    KinesisSource::over(Arc::clone(fake) as _, settings, Clock::new(|| 1_000))
 }
 
 fn shard(id: &str) -> ShardId {
