@@ -3,6 +3,7 @@
 pub mod check;
 pub mod ddl;
 pub mod demo;
+mod demo_summary;
 mod error;
 pub mod explain;
 pub mod run;
@@ -132,6 +133,12 @@ pub fn exit_code(outcome: Result<(), CliError>, format: LogFormat) -> ExitCode {
         }
     }
     ExitCode::from(error.kind.exit_code())
+}
+
+/// Prints to stdout.
+pub(crate) fn print(text: &str) -> Result<(), CliError> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CliError::output)
 }
 
 /// The configuration at `path`; every problem on a line of the error.

@@ -159,6 +159,18 @@ impl IntakeSource {
         self.journal.accepted()
     }
 
+    /// Is `through` at or after the last record accepted?
+    pub async fn is_last(&self, through: &Position) -> Result<bool, SourceError> {
+        let Some(after) = At::of(through) else { return Ok(false) };
+        let durable = self.journal.tip().borrow().durable;
+        // Only a read tells: the tip may stand behind the header of a segment that has no record yet.
+        let next = self.journal.read(after, durable).await;
+        next.map(|chunk| chunk.is_none()).map_err(|error| SourceError::Environment {
+            doing: "reading the journal".into(),
+            message: error.to_string(),
+        })
+    }
+
     pub fn counters(&self) -> &Arc<IntakeCounters> {
         &self.counters
     }
