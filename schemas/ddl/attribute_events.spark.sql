@@ -9,8 +9,9 @@ CREATE EXTERNAL TABLE IF NOT EXISTS `company_lake`.`attribute_events` (
   `created_at` timestamp COMMENT 'when the change took effect at the source; created_date is its UTC day',
   `rule_id` string COMMENT 'rule that derived the value, if one did',
   `rule_version` int,
-  `source` struct<`type`:string,`repo`:string,`path`:string,`commit`:string,`author`:string,`message`:string> COMMENT 'where the change was read',
-  `evidence` array<struct<`source`:string,`url`:string,`excerpt`:string,`score`:double,`observed_at`:timestamp>> COMMENT 'what the value rests on',
+  `source` struct<type:string,repo:string,path:string,author:string,message:string> COMMENT 'where the change was read; its commit is source_commit',
+  `source_commit` string COMMENT 'commit the change was read from',
+  `evidence` array<struct<source:string,url:string,excerpt:string,score:double,observed_at:timestamp>> COMMENT 'what the value rests on',
   `_shard` string COMMENT 'shard the record was read from',
   `_position` string COMMENT 'position of the record in its shard',
   `_arrived_at` timestamp COMMENT 'when the source took the record'
