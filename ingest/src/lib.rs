@@ -15,6 +15,7 @@
 //!
 //! [`pipeline`] calls them in this order.
 
+pub mod decode;
 pub mod keys;
 pub mod record;
 pub mod source;
