@@ -19,6 +19,7 @@ pub mod admin;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod decode;
 #[cfg(test)]
 mod golden;
 pub mod guard;

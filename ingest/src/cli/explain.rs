@@ -11,6 +11,7 @@ use writer::encode::{Encoder, Row};
 use super::{CliError, ExplainArgs};
 use crate::clock;
 use crate::config::Config;
+use crate::decode::decode;
 use crate::guard::Guard;
 use crate::keys::Keys;
 
@@ -163,13 +164,13 @@ impl<'a> Stages<'a> {
         values: &mut Vec<String>,
         path: &mut String,
     ) -> Result<(), Reject> {
-        let event = record;
+        decode(record)?;
         said.parsed = true;
-        self.keys.evaluate(event, values)?;
+        self.keys.evaluate(record, values)?;
         self.guard.path(values, self.now, path)?;
         said.projected = true;
         let sequence = said.line.to_string();
-        let row = Row { shard: "explain", sequence: &sequence, sub: 0, arrived_at: self.now, data: event };
+        let row = Row { shard: "explain", sequence: &sequence, sub: 0, arrived_at: self.now, data: record };
         let explained = self.encoder.explain(row)?;
         said.null_columns = explained.nulls;
         said.dropped = explained.unread;
