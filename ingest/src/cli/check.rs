@@ -10,6 +10,7 @@ use writer::settings::LakeSettings;
 use super::{CheckArgs, CliError, Kind};
 use crate::clock;
 use crate::config::{self, Config};
+use crate::keys::Keys;
 
 /// Checks; problems and summary go to `out`. Warnings do not fail.
 pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> Result<(), CliError> {
@@ -29,7 +30,7 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> Result<(), Cl
     if !args.offline {
         probe_lake(&config.lake).await.map_err(|message| CliError::environment("lake", message))?;
     }
-    summary(&config, now, out).map_err(CliError::output)
+    summary(&config, &config.compile_keys()?, now, out).map_err(CliError::output)
 }
 
 /// Writes the problems; the error that stands for them.
@@ -60,12 +61,12 @@ async fn probe_lake(_lake: &LakeSettings) -> Result<(), String> {
     Ok(())
 }
 
-fn summary(config: &Config, now: i64, out: &mut impl Write) -> std::io::Result<()> {
+fn summary(config: &Config, keys: &Keys, now: i64, out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "{}: ok", config.file)?;
     let (table, url) = (&config.table, &config.lake.url);
     writeln!(out, "table {}: {} columns, stored at {url}", table.name, table.stored_columns().len())?;
-    for (column, (_, program)) in table.partitions.iter().zip(&config.keys) {
-        writeln!(out, "key {}: {}, from {program}", column.name, domain(column, now))?;
+    for ((column, (_, program)), (_, level)) in table.partitions.iter().zip(&config.keys).zip(keys.levels()) {
+        writeln!(out, "key {}: {}, from {program} ({level})", column.name, domain(column, now))?;
     }
     writeln!(out, "partitions readers look for: {}", partitions(&table.partitions, now))?;
     out.flush()

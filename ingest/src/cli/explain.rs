@@ -86,7 +86,7 @@ pub(super) fn run(args: &ExplainArgs, out: &mut impl Write) -> Result<(), CliErr
     }
 }
 
-fn explain(config: &Config, mut input: impl BufRead, name: &str, out: &mut impl Write) -> Result<(), CliError> {
+pub(super) fn explain(config: &Config, mut input: impl BufRead, name: &str, out: &mut impl Write) -> Result<(), CliError> {
     let stages = Stages::new(config)?;
     let (mut line, mut number) = (Vec::new(), 0);
     loop {
@@ -166,7 +166,12 @@ impl<'a> Stages<'a> {
     ) -> Result<(), Reject> {
         decode(record)?;
         said.parsed = true;
-        self.keys.evaluate(record, values)?;
+        if let Err(reject) = self.keys.evaluate(record, values) {
+            // What stands at the failed key and behind it means nothing.
+            let named = |(name, _): &(String, String)| reject.key.as_deref() == Some(name);
+            values.truncate(self.config.keys.iter().position(named).unwrap_or(0));
+            return Err(reject);
+        }
         self.guard.path(values, self.now, path)?;
         said.projected = true;
         let sequence = said.line.to_string();
