@@ -1,4 +1,7 @@
-//! The service's metrics: names, help, units and labels, declared once. The writer's are beside them in `/metrics`.
+//! The service's metrics: names, help, units and labels, declared once. The writer's are beside them in `/metrics`; what the
+//! sources count themselves is read when it is asked for ([`sources`]).
+
+pub mod sources;
 
 use std::fmt::Write as _;
 
@@ -8,7 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use schemas::reject::Reason;
-pub use writer::metrics::{MetricDoc, ReasonLabel, ShardLabel, WriterMetrics};
+pub use writer::metrics::{MetricDoc, ReasonLabel, WriterMetrics};
 
 fn seconds() -> Histogram {
     Histogram::new(exponential_buckets(0.000_1, 4.0, 10))
@@ -95,12 +98,21 @@ Generated from `ingest/src/metrics.rs` and `writer/src/metrics.rs`. `/metrics` o
 OpenMetrics text. Names are Amazon Data Firehose's in snake case where it has one.
 ";
 
+fn sections() -> [(&'static str, Vec<MetricDoc>); 4] {
+    [
+        ("Pipeline", IngestMetrics::DOCS.to_vec()),
+        ("Writer", WriterMetrics::DOCS.to_vec()),
+        ("Kinesis source", sources::kinesis_docs()),
+        ("Intake", sources::intake_docs()),
+    ]
+}
+
 /// `docs/metrics.md`.
 pub fn markdown() -> String {
     let mut out = INTRO.to_string();
-    for (title, docs) in [("Sources and pipeline", IngestMetrics::DOCS), ("Writer", WriterMetrics::DOCS)] {
+    for (title, docs) in sections() {
         line(&mut out, format_args!("\n## {title}\n\n| name | kind | unit | labels | |\n| --- | --- | --- | --- | --- |"));
-        for doc in docs {
+        for doc in &docs {
             let name = doc.exposed_name();
             line(&mut out, format_args!("| `{name}` | {} | {} | {} | {}. |", doc.kind, doc.unit, doc.labels, doc.help));
         }
@@ -122,7 +134,7 @@ mod tests {
 
     #[test]
     fn no_two_metrics_share_a_name() {
-        let all: Vec<&str> = IngestMetrics::DOCS.iter().chain(WriterMetrics::DOCS).map(|d| d.name).collect();
+        let all: Vec<&str> = sections().into_iter().flat_map(|(_, docs)| docs).map(|d| d.name).collect();
         assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
     }
 

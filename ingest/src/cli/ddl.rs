@@ -3,12 +3,24 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::{CliError, DdlArgs};
+use super::{CliError, DdlArgs, Dialect};
+
+impl From<Dialect> for schemas::ddl::Dialect {
+    fn from(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Athena => schemas::ddl::Dialect::Athena,
+            Dialect::Trino => schemas::ddl::Dialect::Trino,
+            Dialect::Spark => schemas::ddl::Dialect::Spark,
+            Dialect::Duckdb => schemas::ddl::Dialect::Duckdb,
+            Dialect::Glue => schemas::ddl::Dialect::Glue,
+        }
+    }
+}
 
 /// Prints the definition, or compares a file with it.
 pub(super) fn run(args: &DdlArgs, out: &mut impl Write) -> Result<(), CliError> {
     let config = super::load(&args.config)?;
-    let text = config.lake.url.clone();
+    let text = schemas::ddl::generate(&config.table, args.dialect.into(), Some(&config.lake.url));
     match &args.check {
         Some(file) => compare(file, &text, out),
         None => out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CliError::output),

@@ -7,6 +7,8 @@ mod demo_summary;
 mod error;
 pub mod explain;
 pub mod run;
+#[cfg(test)]
+mod tests;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -144,24 +146,4 @@ pub(crate) fn print(text: &str) -> Result<(), CliError> {
 /// The configuration at `path`; every problem on a line of the error.
 pub(crate) fn load(path: &Path) -> Result<Config, CliError> {
     Ok(config::load(path, &config::process_env)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_arguments_hold_together() {
-        use clap::CommandFactory;
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn log_format_stands_before_or_behind_the_command() {
-        for line in [["alluvium", "--log-format=json", "run", "--config=x"], ["alluvium", "run", "--config=x", "--log-format=json"]] {
-            assert_eq!(Cli::try_parse_from(line).expect("right").log_format, LogFormat::Json);
-        }
-        let missing = Cli::try_parse_from(["alluvium", "run"]).expect_err("no config");
-        assert_eq!(missing.exit_code(), 2);
-    }
 }

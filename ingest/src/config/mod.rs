@@ -21,7 +21,7 @@ use writer::settings::{BufferSettings, LakeSettings};
 
 use crate::keys::{Budget, Keys};
 pub use env::Lookup;
-pub use source::{Forward, IntakeConfig, SourceConfig};
+pub use source::{Forward, SourceConfig};
 use typed::{Key, Typed};
 use value::Value;
 
