@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use tests::alluvium::{Lake, Running, attribute_events, rules};
+use tests::alluvium::{self, Lake, Running, attribute_events, rules};
 use tests::kinesis::Stream;
 use tests::{corpus, duck, emulator, jq16, log};
 
@@ -54,6 +54,15 @@ pub(crate) fn check_sp500(lake: &Lake) {
     for (date, instant) in corpus::SP500_DATES {
         duck::none(&format!("constituents at {date}"), &sp500_fold(&lake_events(&url), date, instant));
     }
+    assert_eq!(duck::number(&format!("{}\nselect count(*) from attribute_events", duckdb_view(lake))), 10_355);
+}
+
+/// The view that `alluvium ddl` writes for this lake.
+fn duckdb_view(lake: &Lake) -> String {
+    let config = lake.file("alluvium.toml").display().to_string();
+    let done = alluvium::run(&["ddl", "--config", &config, "--dialect", "duckdb"]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).expect("SQL is text")
 }
 
 fn partition_differences(url: &str, jq: &std::path::Path) -> String {
@@ -131,8 +140,38 @@ fn folding_the_sp500_log_itself_gives_the_published_lists() {
     }
 }
 
-/// Edits have no id of their own: which revision they made is in `diffUrl`, and some appear twice in the input.
-const EDIT: &str = "page, \"user\", added, deleted, delta, comment, channel";
+/// As `schemas/tables/wikipedia_edits.toml` says: its columns, and the member of the edit each comes from. Edits have no id of
+/// their own and some are the same in all of this, so they are compared as a multiset.
+const EDIT: &[(&str, &str, &str)] = &[
+    ("edited_at", "timestamp", "varchar"),
+    ("page", "page", "varchar"),
+    ("namespace", "namespace", "varchar"),
+    ("user", "user", "varchar"),
+    ("comment", "comment", "varchar"),
+    ("comment_length", "commentLength", "int"),
+    ("diff_url", "diffUrl", "varchar"),
+    ("flags", "flags", "varchar"),
+    ("added", "added", "bigint"),
+    ("deleted", "deleted", "bigint"),
+    ("delta", "delta", "bigint"),
+    ("delta_bucket", "deltaBucket", "double"),
+    ("is_anonymous", "isAnonymous", "boolean"),
+    ("is_minor", "isMinor", "boolean"),
+    ("is_new", "isNew", "boolean"),
+    ("is_robot", "isRobot", "boolean"),
+    ("is_unpatrolled", "isUnpatrolled", "boolean"),
+    ("city_name", "cityName", "varchar"),
+    ("country_name", "countryName", "varchar"),
+    ("country_iso_code", "countryIsoCode", "varchar"),
+    ("region_name", "regionName", "varchar"),
+    ("region_iso_code", "regionIsoCode", "varchar"),
+    ("metro_code", "metroCode", "int"),
+];
+
+const EDIT_KEYS: &[(&str, &str)] = &[("edit_date", ".timestamp | utc_date"), ("channel", ".channel")];
+
+/// What jq 1.6 says of the partition, beside enough of the edit to tell edits apart.
+const EDIT_JQ: &str = "{edit_date: .timestamp[0:10], channel, page, user, diff_url: .diffUrl, delta}";
 
 #[test]
 fn wikipedia_edits_survive_a_split_in_the_middle() {
@@ -140,8 +179,7 @@ fn wikipedia_edits_survive_a_split_in_the_middle() {
     let stream = Stream::new(emulator::kinesis_local(), "edits", 2);
     stream.put(&edits[..1_000], entity);
     let lake = Lake::s3("edits");
-    let table = rules("schemas/tables/wikipedia_edits.toml", WIKIPEDIA_KEYS);
-    let running = Running::start(&lake, &format!("{}\n{table}\n{BUFFER}", kinesis_source(&stream)));
+    let running = start_edits(&lake, &stream);
     lake.until_cut(500);
     stream.split(&stream.open_shards()[0]);
     stream.put(&edits[1_000..], entity);
@@ -149,14 +187,66 @@ fn wikipedia_edits_survive_a_split_in_the_middle() {
     running.stop();
 
     assert_eq!(stream.open_shards().len(), 3);
-    assert_eq!(lake.rejects(), Vec::<serde_json::Value>::new());
     let input = lake.file("edits.ndjson");
     std::fs::write(&input, edits.join(&b'\n')).expect("a temporary file");
-    let lake_rows = format!("(select {EDIT} from {})", duck::lake(&lake.table.url()));
-    let input_rows = format!("(select {EDIT} from read_json('{}', format = 'newline_delimited'))", input.display());
-    duck::none("edits stored that were not put, or twice", &format!("from {lake_rows} except all from {input_rows}"));
-    duck::none("edits put that are not stored", &format!("from {input_rows} except all from {lake_rows}"));
+    check_edits(&lake, &input);
 }
 
-/// As in the table's own documentation.
-const WIKIPEDIA_KEYS: &[(&str, &str)] = &[("edit_date", ".timestamp | utc_date"), ("channel", ".channel")];
+#[test]
+fn wikipedia_log_through_kinesis_to_s3_is_each_edit_once_in_its_partition() {
+    let stream = Stream::new(emulator::ministack(), "wikipedia", 4);
+    stream.put(corpus::wikipedia(), entity);
+    let lake = Lake::s3("wikipedia");
+    let running = start_edits(&lake, &stream);
+    lake.until_cut(corpus::wikipedia().len());
+    running.stop();
+    check_edits(&lake, &corpus::wikipedia_path());
+
+    let jq = lake.file("jq16.ndjson");
+    jq16::run(EDIT_JQ, &corpus::wikipedia_path(), &jq);
+    let columns = "edit_date, channel, page, \"user\", diff_url, delta";
+    let ours = format!("(select {columns} from {})", duck::lake(&lake.table.url()));
+    let types = "{edit_date: 'varchar', channel: 'varchar', page: 'varchar', user: 'varchar', diff_url: 'varchar', delta: 'bigint'}";
+    let theirs = format!(
+        "(select {columns} from read_json('{}', format = 'newline_delimited', columns = {types}))",
+        jq.display()
+    );
+    same_rows("partitions of jq 1.6", &ours, &theirs);
+}
+
+fn start_edits(lake: &Lake, stream: &Stream) -> Running {
+    let table = rules("schemas/tables/wikipedia_edits.toml", EDIT_KEYS);
+    Running::start(lake, &format!("{}\n{table}\n{BUFFER}", kinesis_source(stream)))
+}
+
+/// The lake holds the edits of an NDJSON file, every column as the member it comes from, and nothing else.
+fn check_edits(lake: &Lake, input: &std::path::Path) {
+    assert_eq!(lake.rejects(), Vec::<serde_json::Value>::new());
+    let types: Vec<String> = EDIT.iter().map(|(_, member, kind)| format!("'{member}': '{kind}'")).collect();
+    let value = |column: &str, name: &str| match column {
+        "edited_at" => format!("\"{name}\"::timestamptz at time zone 'UTC'"),
+        _ => format!("\"{name}\""),
+    };
+    let ours: Vec<String> = EDIT.iter().map(|(column, _, _)| value(column, column)).collect();
+    let theirs: Vec<String> = EDIT.iter().map(|(column, member, _)| value(column, member)).collect();
+    let ours = format!("(select {} from {})", ours.join(", "), duck::lake(&lake.table.url()));
+    let theirs = format!(
+        "(select {} from read_json('{}', format = 'newline_delimited', columns = {{{}}}))",
+        theirs.join(", "),
+        input.display(),
+        types.join(", ")
+    );
+    same_rows("edits", &ours, &theirs);
+}
+
+/// The same rows, each as often.
+fn same_rows(what: &str, ours: &str, theirs: &str) {
+    duck::none(
+        &format!("{what}: stored, but not put or not so often"),
+        &format!("from {ours} except all from {theirs}"),
+    );
+    duck::none(
+        &format!("{what}: put, but not stored or not so often"),
+        &format!("from {theirs} except all from {ours}"),
+    );
+}

@@ -44,16 +44,21 @@ fn check(name: &str, lake: &Lake, sections: &str, code: i32, without: &[&str], h
     golden::check(&format!("run/{name}.txt"), &format!("exit {code}\n{}", last_words(&text, lake, hide)));
 }
 
-/// From the last line that begins with `error` on (all of it if there is none), with what differs between runs replaced.
+/// What it says outside its log lines, with what differs between runs replaced.
 fn last_words(text: &str, lake: &Lake, hide: &[(&str, &str)]) -> String {
-    let lines: Vec<&str> = text.lines().collect();
-    let first = lines.iter().rposition(|line| line.starts_with("error")).unwrap_or(0);
-    let mut words: String = lines[first..].iter().map(|line| format!("{line}\n")).collect();
+    let words = text.lines().filter(|line| !is_log_line(line));
+    let mut words: String = words.map(|line| format!("{line}\n")).collect();
     let folder = lake.folder.path().display().to_string();
     for (from, to) in hide.iter().copied().chain([(folder.as_str(), "FOLDER"), (lake.admin.as_str(), "ADMIN")]) {
         words = words.replace(from, to);
     }
     words
+}
+
+/// Log lines begin with their instant: `2026-01-31T00:00:00.000000Z  INFO ...`.
+fn is_log_line(line: &str) -> bool {
+    let date = line.split('T').next().unwrap_or_default();
+    date.len() == 10 && date.bytes().all(|b| b.is_ascii_digit() || b == b'-')
 }
 
 #[test]

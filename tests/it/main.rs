@@ -8,5 +8,6 @@ mod demo;
 mod end_to_end;
 mod failures;
 mod house;
+mod instruments;
 mod json_test_suite;
 mod kill;

@@ -103,6 +103,9 @@ impl Place {
 fn walk(top: &Path, folder: &Path, found: &mut Vec<String>) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.map(|e| e.expect("a folder lists")) {
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue; // hidden from every engine's listing: files are staged there
+        }
         if entry.file_type().expect("a file has a type").is_dir() {
             walk(top, &entry.path(), found);
         } else {
