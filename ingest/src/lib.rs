@@ -15,6 +15,22 @@
 //!
 //! [`pipeline`] calls them in this order.
 
+pub mod admin;
+pub mod assemble;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod decode;
+pub mod error;
+#[cfg(test)]
+mod golden;
+pub mod guard;
 pub mod keys;
+pub mod logs;
+pub mod metrics;
+pub mod pipeline;
 pub mod record;
+pub mod route;
+pub mod sample;
+pub mod settle;
 pub mod source;

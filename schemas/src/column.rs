@@ -1,9 +1,18 @@
 //! Column types, written as Hive writes them: `struct<type:string,score:double>`, `array<map<string,bigint>>`, `decimal(18,4)`.
 
+mod parse;
+
 use std::fmt;
 
 /// Largest precision of a decimal.
 pub const DECIMAL_PRECISION_MAX: u8 = 38;
+
+/// Deepest nesting of a type, in levels of `array`, `map` and `struct`. Far below an event's own depth limit, and enough that
+/// whoever walks a type recursively needs no guard of their own.
+pub const TYPE_DEPTH_MAX: usize = 32;
+
+/// Longest column, member, table or database name, in bytes: Glue's limit.
+pub const NAME_MAX: usize = 255;
 
 /// A type that every engine we generate DDL for can read back from Parquet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +72,52 @@ pub enum ColumnSource {
     ArrivedAt,
     /// `_rest`: the top-level members that no column reads, as a JSON object (string), null if there are none.
     Rest,
+}
+
+impl DataType {
+    /// One value, not an array, map or struct.
+    pub fn is_primitive(&self) -> bool {
+        !matches!(self, DataType::Array(_) | DataType::Map(..) | DataType::Struct(_))
+    }
+}
+
+/// Is this a name that every catalog keeps as typed: `[a-z_][a-z0-9_]*`, at most [`NAME_MAX`] bytes? Otherwise: what is wrong, in
+/// words that end a sentence beginning "name `X` ".
+pub fn check_name(name: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if name.is_empty() {
+        return Err("is empty: write lower-case letters, digits and `_`".into());
+    }
+    if name.len() > NAME_MAX {
+        return Err(format!("is {} bytes long: at most {NAME_MAX}", name.len()));
+    }
+    if name.chars().all(plain) && !name.starts_with(|c: char| c.is_ascii_digit()) {
+        return Ok(());
+    }
+    Err(format!("is not lower-case letters, digits and `_` beginning with no digit: write `{}`", plain_name(name)))
+}
+
+/// `diffUrl` -> `diff_url`, `2nd value` -> `_2nd_value`.
+fn plain_name(name: &str) -> String {
+    let mut plain = String::new();
+    let mut after_lower = false;
+    for c in name.chars().take(NAME_MAX - 1) {
+        match c {
+            'A'..='Z' => {
+                if after_lower {
+                    plain.push('_');
+                }
+                plain.push(c.to_ascii_lowercase());
+            }
+            'a'..='z' | '0'..='9' => plain.push(c),
+            _ => plain.push('_'),
+        }
+        after_lower = c.is_ascii_lowercase() || c.is_ascii_digit();
+    }
+    if plain.starts_with(|c: char| c.is_ascii_digit()) {
+        plain.insert(0, '_');
+    }
+    plain
 }
 
 impl fmt::Display for DataType {

@@ -20,9 +20,12 @@ pub fn log_entry(writer: &str, number: u64) -> String {
     format!("{}/{number:012}.json", log_folder(writer))
 }
 
+/// All writers' logs.
+pub const WRITERS: &str = "writers";
+
 /// The folder of one writer's log.
 pub fn log_folder(writer: &str) -> String {
-    format!("writers/{writer}")
+    format!("{WRITERS}/{writer}")
 }
 
 /// A hint (never more) at the number of the last checkpoint entry of a log.
@@ -32,13 +35,11 @@ pub fn checkpoint_hint(writer: &str) -> String {
 
 /// The ownership chain of a shard, one object per epoch.
 pub fn epoch(shard: &ShardId, epoch: u64) -> String {
-    format!("shards/{shard}/{epoch:012}.json")
+    format!("{SHARDS}/{shard}/{epoch:012}.json")
 }
 
 /// All shards this table has ever had.
-pub fn shards_folder() -> &'static str {
-    "shards"
-}
+pub const SHARDS: &str = "shards";
 
 /// The rules with this fingerprint.
 pub fn rules(fingerprint: &str) -> String {

@@ -122,6 +122,10 @@ pub enum Target {
 }
 
 impl Target {
+    pub fn is_table(&self) -> bool {
+        matches!(self, Target::Table(_))
+    }
+
     pub fn path(&self) -> &str {
         match self {
             Target::Table(path) | Target::Errors(path) => path,
@@ -239,7 +243,8 @@ pub struct Epoch {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct WriterState {
     pub carried: Carried,
-    pub released: Vec<ShardId>,
+    /// Given up, everything read from them stored.
+    pub released: BTreeMap<ShardId, ShardState>,
     /// Sealed by this writer.
     pub sealed: Option<String>,
     /// Number of the next entry.
@@ -259,11 +264,10 @@ impl WriterState {
             Body::Cut(cut) => self.apply_cut(cut),
             Body::Stored => {}
             Body::Redone => self.carried.unfinished.retain(|cut| cut.by == entry.writer),
-            Body::Release { shards } => {
-                for shard in shards {
-                    self.carried.shards.remove(&shard);
-                    self.released.push(shard);
-                }
+            Body::Release { ref shards } => {
+                self.apply_progress(&entry.writer, entry.stored, entry.progress);
+                self.release(shards);
+                return;
             }
             Body::Seal { by } => {
                 self.sealed = Some(by);
@@ -271,6 +275,14 @@ impl WriterState {
             }
         }
         self.apply_progress(&entry.writer, entry.stored, entry.progress);
+    }
+
+    fn release(&mut self, shards: &[ShardId]) {
+        for shard in shards {
+            if let Some(state) = self.carried.shards.remove(shard) {
+                self.released.insert(shard.clone(), state);
+            }
+        }
     }
 
     fn apply_cut(&mut self, cut: Cut) {

@@ -2,6 +2,17 @@
 //!
 //! Knows Arrow, Parquet and the object store; knows neither where rows come from nor how their keys were found.
 
+pub mod buffer;
+pub mod commit;
 pub mod encode;
 pub mod error;
+pub mod inventory;
 pub mod metrics;
+pub mod progress;
+pub mod settings;
+pub mod shared;
+pub mod store;
+pub mod store_local;
+mod writer;
+
+pub use writer::{Intake, Opened, Writer, is_cut};

@@ -1,1 +1,239 @@
-//! The writer's metrics: names, help, units and labels, declared once.
+//! The writer's metrics: names, help, units and labels, declared once; and the macro that declares them.
+//!
+//! Names follow Amazon Data Firehose's in snake case where it has one, so that dashboards carry over. Handles are plain atomics,
+//! meant to be bumped per batch or per file. `docs/metrics.md` is generated from the same declarations.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use schemas::log_entry::FlushReason;
+
+/// What a metric is, for the documentation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MetricDoc {
+    /// As exposed, but for a counter's `_total`.
+    pub name: &'static str,
+    pub kind: &'static str,
+    pub unit: &'static str,
+    /// Empty: none.
+    pub labels: &'static str,
+    pub help: &'static str,
+}
+
+impl MetricDoc {
+    /// The name as it stands in `/metrics`.
+    pub fn exposed_name(&self) -> String {
+        let total = if self.kind == "counter" { "_total" } else { "" };
+        format!("{}{total}", self.name)
+    }
+}
+
+/// A gauge that takes fractions.
+pub type FloatGauge = Gauge<f64, std::sync::atomic::AtomicU64>;
+
+/// Declares a struct of metrics, its `register`, and the `DOCS` that the documentation is made of.
+#[macro_export]
+macro_rules! declare_metrics {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident {
+            $( $field:ident: $type:ty = $init:expr, $kind:literal, $unit:literal, $labels:literal, $help:literal; )*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone)]
+        pub struct $name {
+            $( #[doc = $help] pub $field: $type, )*
+        }
+
+        impl $name {
+            /// What there is, in the order of declaration.
+            pub const DOCS: &'static [$crate::metrics::MetricDoc] = &[
+                $( $crate::metrics::MetricDoc {
+                    name: concat!("alluvium_", stringify!($field)),
+                    kind: $kind,
+                    unit: $unit,
+                    labels: $labels,
+                    help: $help,
+                }, )*
+            ];
+
+            /// Makes them part of what the registry exposes.
+            pub fn register(&self, registry: &mut ::prometheus_client::registry::Registry) {
+                $( registry.register(concat!("alluvium_", stringify!($field)), $help, self.$field.clone()); )*
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                $name { $( $field: $init, )* }
+            }
+        }
+    };
+}
+
+/// The label `reason`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReasonLabel {
+    pub reason: &'static str,
+}
+
+/// The label `output`: `table` or `errors`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OutputLabel {
+    pub output: &'static str,
+}
+
+/// The label `field`: a member of the event that no column reads.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct FieldLabel {
+    pub field: String,
+}
+
+/// The label `shard`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ShardLabel {
+    pub shard: String,
+}
+
+fn seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 4.0, 9))
+}
+
+fn bytes() -> Histogram {
+    Histogram::new(exponential_buckets(1024.0, 4.0, 11))
+}
+
+declare_metrics! {
+    /// Metrics of the writer. Cheap to clone: clones share their values.
+    pub struct WriterMetrics {
+        delivery_to_s3_records: Counter = Counter::default(), "counter", "rows", "",
+            "Rows in stored files of the table";
+        delivery_to_s3_bytes: Counter = Counter::default(), "counter", "bytes", "",
+            "Bytes of stored files of the table";
+        delivery_to_s3_object_count: Family<OutputLabel, Counter> = Family::default(), "counter", "objects", "output: table, errors",
+            "Objects stored";
+        delivery_to_s3_success: Counter = Counter::default(), "counter", "requests", "",
+            "PUTs of data and errors objects that succeeded; over attempts it is Firehose's DeliveryToS3.Success";
+        delivery_to_s3_attempts: Counter = Counter::default(), "counter", "requests", "",
+            "PUTs of data and errors objects, retries included";
+        delivery_to_s3_data_freshness_seconds: FloatGauge = FloatGauge::default(), "gauge", "seconds", "",
+            "Age of the oldest record that was read and is not stored; 0 if there is none";
+        delivery_to_s3_duration_seconds: Histogram = seconds(), "histogram", "seconds", "",
+            "Time to store one object, retries included";
+        delivery_to_s3_object_bytes: Histogram = bytes(), "histogram", "bytes", "",
+            "Sizes of stored files of the table";
+        partition_count: Gauge = Gauge::default(), "gauge", "partitions", "",
+            "Open buffers: partitions with rows that are not cut";
+        succeed_conversion_records: Counter = Counter::default(), "counter", "rows", "",
+            "Rows encoded to Parquet";
+        succeed_conversion_bytes: Counter = Counter::default(), "counter", "bytes", "",
+            "Bytes of JSON of rows encoded to Parquet";
+        failed_conversion_records: Family<ReasonLabel, Counter> = Family::default(), "counter", "records", "reason: see rejects",
+            "Rows that do not fit the table's columns; they go to the errors output";
+        flushes: Family<ReasonLabel, Counter> = Family::default(), "counter", "files", "reason: size, rows, age, idle, memory, rules, shutdown",
+            "Files cut, by why";
+        buffer_memory_bytes: Gauge = Gauge::default(), "gauge", "bytes", "",
+            "Memory of all buffers and of what is being encoded and stored";
+        buffer_memory_limit_bytes: Gauge = Gauge::default(), "gauge", "bytes", "",
+            "The cap on it ([buffer] memory)";
+        cuts: Counter = Counter::default(), "counter", "cuts", "",
+            "Cuts written down in the writer log";
+        cuts_unstored: Gauge = Gauge::default(), "gauge", "cuts", "",
+            "Cuts written down whose objects are not all stored";
+        log_entries: Counter = Counter::default(), "counter", "entries", "",
+            "Entries appended to the writer log";
+        upload_retries: Counter = Counter::default(), "counter", "requests", "",
+            "Requests to the store that were tried again";
+        dropped_fields: DroppedFields = DroppedFields::default(), "counter", "values", "field: name; beyond 100 names `...`",
+            "Top-level members that no column reads and that were dropped";
+        watermark_lag_seconds: FloatGauge = FloatGauge::default(), "gauge", "seconds", "",
+            "How far the shard that is furthest behind is from having everything stored that it has read";
+    }
+}
+
+impl WriterMetrics {
+    /// One more file cut.
+    pub fn count_flush(&self, reason: FlushReason) {
+        self.flushes.get_or_create(&ReasonLabel { reason: reason.as_str() }).inc();
+    }
+}
+
+/// Most names that [`DroppedFields`] counts apart over the life of the process: names come from the input.
+pub const DROPPED_NAMES_MAX: usize = 100;
+
+/// Counters by name of member; beyond [`DROPPED_NAMES_MAX`] names under `...`.
+#[derive(Debug, Clone, Default)]
+pub struct DroppedFields {
+    family: Family<FieldLabel, Counter>,
+    names: Arc<AtomicUsize>,
+}
+
+impl DroppedFields {
+    /// `count` more values of a dropped member.
+    pub fn count(&self, field: &str, count: u64) {
+        let label = FieldLabel { field: field.to_string() };
+        if let Some(counter) = self.family.get(&label) {
+            counter.inc_by(count);
+            return;
+        }
+        // Two threads with one new name take two places: the bound holds, and that is what it is for.
+        let room = self.names.fetch_add(1, Ordering::Relaxed) < DROPPED_NAMES_MAX;
+        let label = if room { label } else { FieldLabel { field: "...".into() } };
+        self.family.get_or_create(&label).inc_by(count);
+    }
+}
+
+impl EncodeMetric for DroppedFields {
+    fn encode(&self, encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
+        self.family.encode(encoder)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        self.family.metric_type()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prometheus_client::encoding::text::encode;
+    use prometheus_client::registry::Registry;
+
+    #[test]
+    fn every_metric_is_exposed_under_its_documented_name() {
+        let metrics = WriterMetrics::default();
+        metrics.count_flush(FlushReason::Age);
+        metrics.dropped_fields.count("colour", 2);
+        let mut registry = Registry::default();
+        metrics.register(&mut registry);
+        let mut text = String::new();
+        encode(&mut text, &registry).expect("a String takes everything");
+        // A family without members is not exposed.
+        for doc in WriterMetrics::DOCS.iter().filter(|d| d.labels.is_empty()) {
+            assert!(text.contains(&format!("# TYPE {} {}", doc.name, doc.kind)), "{}", doc.name);
+        }
+        assert!(text.contains("alluvium_flushes_total{reason=\"age\"} 1"), "{text}");
+        assert!(text.contains("alluvium_dropped_fields_total{field=\"colour\"} 2"), "{text}");
+    }
+
+    #[test]
+    fn names_of_dropped_fields_are_bounded() {
+        let metrics = WriterMetrics::default();
+        for n in 0..10 * DROPPED_NAMES_MAX {
+            metrics.dropped_fields.count(&format!("field{n}"), 1);
+        }
+        let mut registry = Registry::default();
+        metrics.register(&mut registry);
+        let mut text = String::new();
+        encode(&mut text, &registry).expect("a String takes everything");
+        assert_eq!(text.matches("alluvium_dropped_fields_total{").count(), DROPPED_NAMES_MAX + 1);
+        assert!(text.contains("{field=\"...\"} 900\n"), "{text}");
+    }
+}

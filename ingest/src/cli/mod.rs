@@ -1,1 +1,160 @@
-//! cli
+//! The commands: arguments, exit codes, and one file per command. Data on stdout, everything else on stderr.
+
+pub mod check;
+pub mod ddl;
+pub mod demo;
+mod error;
+pub mod explain;
+pub mod run;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{self, Config};
+use crate::logs::LogFormat;
+pub use error::{CliError, Kind};
+
+/// JSON events in, partitioned Parquet out, exactly once
+#[derive(Debug, Parser)]
+#[command(name = "alluvium", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// How log lines on stderr look; ALLUVIUM_LOG filters them (debug, writer=trace, ...)
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 input or configuration is wrong, 2 usage, 3 the environment failed after retries, \
+    4 fenced by another writer";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Post real events through the Firehose API, write partitioned Parquet, show how to query it
+    Demo(DemoArgs),
+    /// Consume until stopped
+    Run(RunArgs),
+    /// Tell every problem of a configuration: fields, keys, table, projection, stores
+    Check(CheckArgs),
+    /// Tell for each event where it would go and why, one JSON line each
+    Explain(ExplainArgs),
+    /// Print the table's definition for a query engine
+    Ddl(DdlArgs),
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Folder of the lake, the journal and the configuration the demo writes
+    #[arg(long, value_name = "DIR", default_value = "alluvium-demo")]
+    pub dir: PathBuf,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Do not try the stores
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Events, one JSON text a line; stdin if left out or `-`
+    #[arg(value_name = "EVENTS")]
+    pub file: Option<PathBuf>,
+}
+
+/// Arguments of `ddl`.
+#[derive(Debug, Args)]
+pub struct DdlArgs {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// For which engine
+    #[arg(long, value_enum, default_value_t = Dialect::Athena)]
+    pub dialect: Dialect,
+    /// Compare with this file instead of printing; exit 1 with a diff if it differs
+    #[arg(long, value_name = "FILE")]
+    pub check: Option<PathBuf>,
+}
+
+/// A query engine's way to define a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Dialect {
+    Athena,
+    Trino,
+    Spark,
+    Duckdb,
+    /// `TableInput` JSON
+    Glue,
+}
+
+/// Does what was asked.
+pub async fn execute(command: Command) -> Result<(), CliError> {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    match command {
+        Command::Demo(args) => demo::run(args).await,
+        Command::Run(args) => run::run(args).await,
+        Command::Check(args) => check::run(&args, &mut out).await,
+        Command::Explain(args) => explain::run(&args, &mut out),
+        Command::Ddl(args) => ddl::run(&args, &mut out),
+    }
+}
+
+/// Tells an error on stderr, in the way logs look, and gives the process's exit code.
+pub fn exit_code(outcome: Result<(), CliError>, format: LogFormat) -> ExitCode {
+    let Err(error) = outcome else { return ExitCode::SUCCESS };
+    if !error.message.is_empty() {
+        match format {
+            // Nobody is left to tell if stderr is gone.
+            LogFormat::Text => writeln!(std::io::stderr(), "{error}").unwrap_or(()),
+            LogFormat::Json => tracing::error!(kind = error.kind.as_str(), "{error}"),
+        }
+    }
+    ExitCode::from(error.kind.exit_code())
+}
+
+/// The configuration at `path`; every problem on a line of the error.
+pub(crate) fn load(path: &Path) -> Result<Config, CliError> {
+    Ok(config::load(path, &config::process_env)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_hold_together() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn log_format_stands_before_or_behind_the_command() {
+        for line in [["alluvium", "--log-format=json", "run", "--config=x"], ["alluvium", "run", "--config=x", "--log-format=json"]] {
+            assert_eq!(Cli::try_parse_from(line).expect("right").log_format, LogFormat::Json);
+        }
+        let missing = Cli::try_parse_from(["alluvium", "run"]).expect_err("no config");
+        assert_eq!(missing.exit_code(), 2);
+    }
+}

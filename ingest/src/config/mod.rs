@@ -1,1 +1,289 @@
-//! config
+//! Configuration in two steps: what was typed ([`typed`], checked without IO) and what runs ([`Config`]).
+//!
+//! Every problem is reported, each as `file:line: what is wrong; what to write instead`. Fields are declared in [`fields`].
+
+pub mod docs;
+pub mod env;
+pub mod fields;
+mod source;
+#[cfg(test)]
+mod tests;
+pub mod typed;
+pub mod value;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use schemas::problem::{Problem, nearest};
+use schemas::rules::{ParquetSettings, Rules};
+use schemas::table::TableSpec;
+use writer::settings::{BufferSettings, LakeSettings};
+
+use crate::keys::{Budget, Keys};
+pub use env::Lookup;
+pub use source::{Forward, IntakeConfig, SourceConfig};
+use typed::{Key, Typed};
+use value::Value;
+
+/// What runs: validated, resolved, data only.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file it was read from, as the user named it.
+    pub file: String,
+    pub source: SourceConfig,
+    /// Key name and jq program, in the table's partition order.
+    pub keys: Vec<(String, String)>,
+    /// Line of each key in `file`.
+    pub key_lines: Vec<usize>,
+    pub table: TableSpec,
+    /// The file of the table spec.
+    pub table_file: PathBuf,
+    pub lake: LakeSettings,
+    pub buffer: BufferSettings,
+    pub parquet: ParquetSettings,
+    /// Where the admin endpoint listens; `None`: off.
+    pub admin: Option<SocketAddr>,
+    shown: serde_json::Value,
+}
+
+impl Config {
+    /// Everything that decides which file a record goes to and what that file's bytes are.
+    pub fn rules(&self) -> Rules {
+        Rules::new(self.keys.clone(), &self.table, self.parquet.clone())
+    }
+
+    /// Compiles the keys; problems name the line in the config file.
+    pub fn compile_keys(&self) -> Result<Keys, Vec<Problem>> {
+        compile(&self.keys, &self.key_lines, &self.file)
+    }
+
+    /// What runs, for people, without secrets: environment variables stand as `${NAME}`.
+    pub fn shown(&self) -> &serde_json::Value {
+        &self.shown
+    }
+}
+
+fn compile(keys: &[(String, String)], lines: &[usize], file: &str) -> Result<Keys, Vec<Problem>> {
+    Keys::compile(keys, Budget::default(), &|n| (file.to_string(), lines.get(n).copied()))
+}
+
+/// The process's environment.
+pub fn process_env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Reads and checks the configuration at `path` and the table spec it names. Reads files, nothing else.
+pub fn load(path: &Path, lookup: Lookup<'_>) -> Result<Config, Vec<Problem>> {
+    let file = path.display().to_string();
+    let text = read_text(path).map_err(|e| vec![Problem::new(&file, None, format!("{e}; name an existing file"))])?;
+    let folder = folder_of(path).map_err(|e| vec![Problem::new(&file, None, format!("cannot resolve its folder: {e}"))])?;
+    let (typed, mut problems) = typed::read(&text, &file, &folder, lookup);
+    check_together(&typed, &file, &mut problems);
+    let beside = path.parent().unwrap_or(Path::new(""));
+    let table = read_table(&typed, &file, beside, &mut problems);
+    let keys = match &table {
+        Some((spec, _)) => order_keys(&typed, spec, &file, &mut problems),
+        None => typed.keys.clone(),
+    };
+    let (named, lines): (Vec<_>, Vec<_>) = keys.into_iter().map(|k| ((k.name, k.program), k.line)).unzip();
+    if let Err(wrong) = compile(&named, &lines, &file) {
+        problems.extend(wrong);
+    }
+    let built = table.and_then(|(spec, table_file)| {
+        let shown = docs::shown(&typed);
+        build(&typed, &folder, Parts { file: file.clone(), keys: named, key_lines: lines, spec, table_file, shown })
+    });
+    match built {
+        Some(config) if problems.is_empty() => Ok(config),
+        _ if problems.is_empty() => Err(vec![Problem::new(&file, None, "is incomplete; see docs/config.md")]),
+        _ => Err(in_order(problems, &file)),
+    }
+}
+
+/// The config file's own problems first, by line.
+fn in_order(mut problems: Vec<Problem>, file: &str) -> Vec<Problem> {
+    problems.sort_by(|a, b| (a.file != file, &a.file, a.line).cmp(&(b.file != file, &b.file, b.line)));
+    problems.dedup();
+    problems
+}
+
+/// Longest file that is read as configuration or table spec.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
+fn read_text(path: &Path) -> Result<String, String> {
+    let length = std::fs::metadata(path).map_err(|e| format!("cannot be read: {}", plain(&e)))?.len();
+    if length > FILE_BYTES_MAX {
+        return Err(format!("has {length} bytes, more than {FILE_BYTES_MAX}"));
+    }
+    std::fs::read_to_string(path).map_err(|e| format!("cannot be read: {}", plain(&e)))
+}
+
+/// The operating system's words in lower case, without its number.
+fn plain(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "no such file".into(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".into(),
+        std::io::ErrorKind::IsADirectory => "is a folder".into(),
+        std::io::ErrorKind::InvalidData => "is not UTF-8 text".into(),
+        _ => error.to_string(),
+    }
+}
+
+fn folder_of(path: &Path) -> std::io::Result<PathBuf> {
+    let absolute = std::path::absolute(path)?;
+    Ok(absolute.parent().unwrap_or(Path::new("/")).to_path_buf())
+}
+
+fn read_table(
+    typed: &Typed,
+    file: &str,
+    beside: &Path,
+    problems: &mut Vec<Problem>,
+) -> Option<(TableSpec, PathBuf)> {
+    let path = beside.join(typed.text("table", "spec")?);
+    let text = match read_text(&path) {
+        Ok(text) => text,
+        Err(message) => {
+            let message = format!("table spec `{}` {message}; name a file beside this one", path.display());
+            problems.push(Problem::new(file, typed.line("table", "spec"), message));
+            return None;
+        }
+    };
+    match TableSpec::parse(&text, &path.display().to_string()) {
+        Ok(spec) => Some((spec, path)),
+        Err(wrong) => {
+            problems.extend(wrong);
+            None
+        }
+    }
+}
+
+/// The keys in the order of the table's partition columns; each column has one, and there are no others.
+fn order_keys(typed: &Typed, spec: &TableSpec, file: &str, problems: &mut Vec<Problem>) -> Vec<Key> {
+    if !typed.has("keys") {
+        return Vec::new();
+    }
+    let columns: Vec<&str> = spec.partitions.iter().map(|p| p.name.as_str()).collect();
+    for key in typed.keys.iter().filter(|k| !columns.contains(&k.name.as_str())) {
+        let hint = match nearest(&key.name, columns.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("its partition columns are {}", columns.join(", ")),
+        };
+        let message = format!("key `{}` is no partition column of table `{}`; {hint}", key.name, spec.name);
+        problems.push(Problem::new(file, Some(key.line), message));
+    }
+    let mut ordered = Vec::new();
+    for column in columns {
+        match typed.keys.iter().find(|k| k.name == column) {
+            Some(key) => ordered.push(key.clone()),
+            None => {
+                let message = format!("partition column `{column}` has no key; write {column} = '<jq expression>' under [keys]");
+                problems.push(Problem::new(file, typed.section_line("keys"), message));
+            }
+        }
+    }
+    ordered
+}
+
+/// What concerns several fields.
+fn check_together(typed: &Typed, file: &str, problems: &mut Vec<Problem>) {
+    let mut problem = |line: Option<usize>, message: String| problems.push(Problem::new(file, line, message));
+    if typed.text("source.kinesis", "reader").is_some_and(|r| r == "fan-out") {
+        let message = "`reader`: fan-out is not in this version; write reader = \"polling\"";
+        problem(typed.line("source.kinesis", "reader"), message.into());
+    }
+    if typed.has("intake") && !typed.has("source.kinesis") {
+        let message = "[intake] forwards to the stream of [source.kinesis], which is not there; use [source.intake] alone";
+        problem(typed.section_line("intake"), message.into());
+    }
+    for section in ["source.intake", "intake"] {
+        let remote = typed.address(section, "listen").filter(|a| !a.ip().is_loopback());
+        if let Some(address) = remote.filter(|_| typed.has(section) && !typed.flag(section, "insecure_allow_remote")) {
+            let message = format!(
+                "`listen`: {address} can be reached from other machines, and the endpoint has no authentication; write \
+                 127.0.0.1:{}, or insecure_allow_remote = true",
+                address.port()
+            );
+            problem(typed.line(section, "listen"), message);
+        }
+    }
+    if typed.text("lake", "endpoint_url").is_some_and(|u| u.starts_with("http:")) && !typed.flag("lake", "allow_http") {
+        let message = "`endpoint_url` is without TLS; write allow_http = true if that is meant";
+        problem(typed.line("lake", "endpoint_url"), message.into());
+    }
+    check_places(typed, &mut problem);
+}
+
+/// A reader of the table lists everything below `url`: errors and log must lie elsewhere, and apart from each other.
+fn check_places(typed: &Typed, problem: &mut dyn FnMut(Option<usize>, String)) {
+    for (a, b) in [("errors", "url"), ("state", "url"), ("state", "errors")] {
+        let (Some(first), Some(second)) = (typed.text("lake", a), typed.text("lake", b)) else { continue };
+        let why = if b == "url" { ", where readers of the table would see it" } else { "" };
+        let line = typed.line("lake", a);
+        if first == second {
+            problem(line, format!("`{a}` and `{b}` are the same place{why}; write one beside the other"));
+        } else if first.starts_with(&second) {
+            problem(line, format!("`{a}` lies inside `{b}`{why}; write a place beside it"));
+        } else if second.starts_with(&first) {
+            problem(line, format!("`{b}` lies inside `{a}`; write places beside each other"));
+        }
+    }
+}
+
+struct Parts {
+    file: String,
+    keys: Vec<(String, String)>,
+    key_lines: Vec<usize>,
+    spec: TableSpec,
+    table_file: PathBuf,
+    shown: serde_json::Value,
+}
+
+/// `None` only where a problem has been reported.
+fn build(typed: &Typed, folder: &Path, parts: Parts) -> Option<Config> {
+    Some(Config {
+        source: source::build(typed, folder)?,
+        lake: lake(typed)?,
+        buffer: buffer(typed)?,
+        parquet: parquet(typed)?,
+        admin: typed.address("admin", "listen"),
+        file: parts.file,
+        keys: parts.keys,
+        key_lines: parts.key_lines,
+        table: parts.spec,
+        table_file: parts.table_file,
+        shown: parts.shown,
+    })
+}
+
+fn lake(typed: &Typed) -> Option<LakeSettings> {
+    Some(LakeSettings {
+        url: typed.text("lake", "url")?,
+        errors: typed.text("lake", "errors")?,
+        state: typed.text("lake", "state")?,
+        endpoint_url: typed.text("lake", "endpoint_url"),
+        region: typed.text("lake", "region"),
+        allow_http: typed.flag("lake", "allow_http"),
+    })
+}
+
+fn buffer(typed: &Typed) -> Option<BufferSettings> {
+    Some(BufferSettings {
+        size: typed.number("buffer", "size")?,
+        age: typed.time("buffer", "age")?,
+        idle: typed.time("buffer", "idle")?,
+        rows: typed.number("buffer", "rows")?,
+        memory: typed.number("buffer", "memory")?,
+    })
+}
+
+fn parquet(typed: &Typed) -> Option<ParquetSettings> {
+    let Value::Compression(compression) = typed.value("parquet", "compression")? else { return None };
+    Some(ParquetSettings {
+        compression,
+        row_group_rows: usize::try_from(typed.number("parquet", "row_group_rows")?).ok()?,
+        page_bytes: usize::try_from(typed.number("parquet", "page_size")?).ok()?,
+        dictionary: typed.flag("parquet", "dictionary"),
+        page_index: typed.flag("parquet", "page_index"),
+    })
+}

@@ -1,5 +1,8 @@
 //! Where records come from. A source reads shards in order, and can read any span of any shard again.
 
+pub mod intake;
+pub mod kinesis;
+
 use async_trait::async_trait;
 use schemas::log_entry::Start;
 use schemas::position::{Position, ShardId, Span};

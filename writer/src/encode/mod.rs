@@ -2,6 +2,42 @@
 //!
 //! A value that does not fit its column rejects that row alone; the rest of the file is written. The bytes are a function of the
 //! rows, their order, the spec and the settings: no clock, no randomness, a fixed `created_by`.
+//!
+//! The way of a row: [`cursor`] walks its text and [`names`] finds which members are wanted by the [`plan`]; [`rows`] hands each
+//! column its value; [`columns`] and [`nested`] turn values into Arrow buffers with the rules of [`number`] and [`time`], or give
+//! a [`misfit`]; every few thousand rows a batch goes to [`parquet`], after [`sort`] if the spec asks for an order ([`file`]).
+//!
+//! # What becomes of a value
+//! | column | takes |
+//! | --- | --- |
+//! | boolean | `true`, `false`, also as strings in any case |
+//! | tinyint .. bigint | whole numbers in range, also `1.0`, `1e3` and as strings; never rounded |
+//! | float, double | numbers, also as strings; the nearest value, never infinite |
+//! | decimal | numbers, also as strings; exact: more digits than the type has are no fit |
+//! | string | strings; any other value as its JSON text, as received |
+//! | binary | strings of base64 with padding |
+//! | date | `yyyy-[M]M-[d]d`, or an instant's UTC date; no numbers |
+//! | timestamp | see [`schemas::instant`]; numbers too, seconds below 1e12 and milliseconds from there on |
+//! | array, map, struct | arrays; objects; objects |
+//!
+//! Null and what is absent are null. A member belongs to the column or field of exactly its name, else to the one that has its
+//! name ASCII case aside. Of members with the same name the last counts.
+
+mod columns;
+mod cursor;
+mod file;
+mod misfit;
+mod names;
+mod nested;
+mod number;
+mod parquet;
+mod plan;
+mod repeats;
+mod rows;
+mod sort;
+#[cfg(test)]
+mod tests;
+mod time;
 
 use std::collections::BTreeMap;
 
@@ -10,6 +46,10 @@ use schemas::reject::Reject;
 use schemas::rules::ParquetSettings;
 use schemas::table::TableSpec;
 
+use self::file::Dropped;
+use self::parquet::{Layout, Size};
+use self::plan::Plan;
+use self::rows::Decoder;
 use crate::error::WriterError;
 
 /// One row on its way into a file.
@@ -54,26 +94,50 @@ pub struct Explained {
     pub unread: Vec<String>,
 }
 
-/// Turns rows of one table into files. Cheap to share between threads.
+/// Turns rows of one table into files. Cheap to share between threads; each file is encoded on the thread that asks.
 #[derive(Debug)]
 pub struct Encoder {
-    _spec: TableSpec,
+    plan: Plan,
+    layout: Layout,
 }
 
 impl Encoder {
     /// Fails if the spec asks for something Parquet or Arrow cannot do.
-    pub fn new(spec: &TableSpec, _settings: &ParquetSettings) -> Result<Encoder, WriterError> {
-        Ok(Encoder { _spec: spec.clone() })
+    pub fn new(spec: &TableSpec, settings: &ParquetSettings) -> Result<Encoder, WriterError> {
+        let plan = Plan::new(spec)?;
+        let layout = Layout::new(&plan, settings)?;
+        Ok(Encoder { plan, layout })
     }
 
-    /// One file from `rows` in the order given (then sorted, stably, by the spec's sort columns). `metadata` goes into the
-    /// file's key-value metadata.
-    pub fn encode(&self, _rows: &[Row<'_>], _metadata: &[(String, String)]) -> Result<Encoded, WriterError> {
-        Err(WriterError::Config("not yet".into()))
+    /// One file from `rows` in the order given (then sorted, stably, by the spec's sort columns: ascending, nulls first).
+    /// `metadata` goes into the file's key-value metadata.
+    ///
+    /// Without sort columns the memory in use is that of one batch and the file so far; with them all rows are held decoded.
+    pub fn encode(&self, rows: &[Row<'_>], metadata: &[(String, String)]) -> Result<Encoded, WriterError> {
+        let size = Size { rows: rows.len(), text_bytes: rows.iter().map(|row| row.data.len()).sum() };
+        let mut decoder = Decoder::new(&self.plan, rows.len());
+        let mut file = file::File::new(self, size, metadata);
+        let mut rejects = vec![];
+        let mut dropped = Dropped::default();
+        for (index, row) in rows.iter().enumerate() {
+            match decoder.push(*row) {
+                Ok(()) if self.plan.keeps_rest() => {}
+                Ok(()) => dropped.count(decoder.unread()),
+                Err(reject) => rejects.push((index, reject)),
+            }
+            if decoder.is_full() {
+                file.take(&mut decoder)?;
+            }
+        }
+        file.take(&mut decoder)?;
+        let rows = (rows.len() - rejects.len()) as u64;
+        Ok(Encoded { bytes: file.finish()?, rows, rejects, dropped: dropped.into_counts() })
     }
 
     /// What would become of one event.
-    pub fn explain(&self, _row: Row<'_>) -> Result<Explained, Reject> {
-        Ok(Explained::default())
+    pub fn explain(&self, row: Row<'_>) -> Result<Explained, Reject> {
+        let mut decoder = Decoder::new(&self.plan, 1);
+        decoder.push(row)?;
+        Ok(decoder.explain())
     }
 }

@@ -1,1 +1,324 @@
-//! source/intake
+//! Events over HTTP: an endpoint that speaks Amazon Data Firehose's API and takes NDJSON, a durable local journal behind it,
+//! and the source that reads the journal.
+//!
+//! The journal is one shard, `intake:<journal id>`. A record's position is (segment, offset of its end). A client is answered
+//! when its records are on the disk; segments are deleted when the pipeline has stored them.
+
+mod body;
+pub mod counters;
+mod events;
+mod firehose;
+pub mod forward;
+pub mod journal;
+pub mod server;
+pub mod sink;
+#[cfg(test)]
+mod tests;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use schemas::log_entry::Start;
+use schemas::position::{Position, ShardId, Span};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use writer::shared::Clock;
+
+use super::{Claims, READ_AHEAD_BATCHES, Source, SourceError};
+use crate::record::Batch;
+use counters::IntakeCounters;
+use journal::{At, Chunk, Journal, JournalError, JournalSettings, Tip};
+use server::Intake;
+use sink::{JournalSink, Sink};
+
+/// Where the endpoint listens unless told otherwise.
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 4573);
+/// The delivery stream served unless told otherwise.
+pub const DEFAULT_DELIVERY_STREAM: &str = "alluvium";
+pub const DEFAULT_JOURNAL_MAX_BYTES: u64 = 4 << 30;
+pub const DEFAULT_SEGMENT_BYTES: u64 = 64 << 20;
+
+/// Settings of the intake.
+#[derive(Debug, Clone)]
+pub struct IntakeSettings {
+    /// Address to listen on, [`DEFAULT_LISTEN`]; port 0 takes any free port.
+    pub listen: SocketAddr,
+    /// `insecure_allow_remote`: may listen on an address other machines reach. Nothing authenticates them.
+    pub allow_remote: bool,
+    /// Directory of the journal; created if missing.
+    pub journal: PathBuf,
+    /// Bytes of the journal before requests are answered 503, [`DEFAULT_JOURNAL_MAX_BYTES`]; at least 16 MiB.
+    pub journal_max_bytes: u64,
+    /// Bytes of one segment, [`DEFAULT_SEGMENT_BYTES`]; the smaller, the sooner disk is given back.
+    pub segment_bytes: u64,
+    /// Names the Firehose API answers for, `[a-zA-Z0-9_.-]{1,64}` each; all feed the one journal.
+    pub delivery_streams: Vec<String>,
+}
+
+impl IntakeSettings {
+    /// The defaults, with the journal in `journal`.
+    pub fn new(journal: impl Into<PathBuf>) -> IntakeSettings {
+        IntakeSettings {
+            listen: DEFAULT_LISTEN,
+            allow_remote: false,
+            journal: journal.into(),
+            journal_max_bytes: DEFAULT_JOURNAL_MAX_BYTES,
+            segment_bytes: DEFAULT_SEGMENT_BYTES,
+            delivery_streams: vec![DEFAULT_DELIVERY_STREAM.to_string()],
+        }
+    }
+
+    /// What is wrong with the settings, without looking at disk or network.
+    pub fn check(&self) -> Result<(), String> {
+        check_listen(self.listen, self.allow_remote)?;
+        if self.delivery_streams.is_empty() {
+            return Err("delivery_streams is empty: name at least one, for example [\"alluvium\"]".to_string());
+        }
+        if let Some(name) = self.delivery_streams.iter().find(|name| !firehose::is_stream_name(name)) {
+            return Err(format!("delivery stream `{name}`: want 1 to 64 of a-z, A-Z, 0-9, `_`, `.` and `-`"));
+        }
+        if self.journal_max_bytes < journal::MAX_BYTES_LEAST {
+            let (is, least) = (self.journal_max_bytes, journal::MAX_BYTES_LEAST);
+            return Err(format!("journal_max_bytes is {is}: write {least} (16 MiB) or more"));
+        }
+        Ok(())
+    }
+}
+
+/// Whether an address may be listened on: loopback, or any if the operator says that remote access is meant.
+pub fn check_listen(listen: SocketAddr, allow_remote: bool) -> Result<(), String> {
+    if allow_remote || listen.ip().is_loopback() {
+        return Ok(());
+    }
+    Err(format!(
+        "listen = \"{listen}\" would take events from other machines without authentication: write a loopback address such \
+         as \"127.0.0.1:{}\", or set insecure_allow_remote = true",
+        listen.port()
+    ))
+}
+
+/// The endpoint and its journal, as a source of one shard.
+#[derive(Debug)]
+pub struct IntakeSource {
+    settings: IntakeSettings,
+    journal: Arc<Journal>,
+    shard: ShardId,
+    intake: Arc<Intake>,
+    counters: Arc<IntakeCounters>,
+    clock: Clock,
+    read_ahead: Arc<Semaphore>,
+    bound: watch::Sender<Option<SocketAddr>>,
+}
+
+impl IntakeSource {
+    /// Opens the journal, or begins one that is named by `randomness`. Blocks while it reads the last segment.
+    ///
+    /// Errors: settings that cannot work, a journal that is in use or damaged, a disk that fails.
+    pub fn open(
+        settings: IntakeSettings,
+        randomness: [u8; 16],
+        clock: Clock,
+        counters: Arc<IntakeCounters>,
+    ) -> Result<IntakeSource, SourceError> {
+        settings.check().map_err(SourceError::Config)?;
+        let journal_settings = JournalSettings {
+            directory: settings.journal.clone(),
+            max_bytes: settings.journal_max_bytes,
+            segment_bytes: settings.segment_bytes,
+        };
+        let journal = Journal::open(&journal_settings, randomness, counters.clone()).map_err(opening)?;
+        let journal = Arc::new(journal);
+        let sink: Arc<dyn Sink> = Arc::new(JournalSink::new(journal.clone()));
+        let intake = Intake::new(sink, &settings.delivery_streams, counters.clone(), clock.clone(), randomness);
+        Ok(IntakeSource {
+            shard: ShardId::new(format!("intake:{}", journal.id())),
+            settings,
+            journal,
+            intake,
+            counters,
+            clock,
+            read_ahead: Arc::new(Semaphore::new(READ_AHEAD_BATCHES)),
+            bound: watch::channel(None).0,
+        })
+    }
+
+    /// The address the endpoint listens on, once it does: the port where `listen` says 0.
+    pub fn bound(&self) -> watch::Receiver<Option<SocketAddr>> {
+        self.bound.subscribe()
+    }
+
+    pub fn shard(&self) -> &ShardId {
+        &self.shard
+    }
+
+    /// Records ever accepted, over all runs.
+    pub fn accepted(&self) -> u64 {
+        self.journal.accepted()
+    }
+
+    pub fn counters(&self) -> &Arc<IntakeCounters> {
+        &self.counters
+    }
+
+    async fn serve(&self, stop: CancellationToken) -> Result<(), SourceError> {
+        let listener = server::bind(self.settings.listen).await?;
+        let address = listener.local_addr().map_err(|error| SourceError::Environment {
+            doing: format!("listening on {}", self.settings.listen),
+            message: error.to_string(),
+        })?;
+        tracing::info!(%address, journal = %self.settings.journal.display(), "intake listens");
+        self.bound.send_replace(Some(address));
+        server::serve(listener, self.intake.clone(), stop).await;
+        self.bound.send_replace(None);
+        Ok(())
+    }
+
+    /// Reads on as the journal grows.
+    async fn tail(
+        &self,
+        claims: Claims,
+        out: mpsc::Sender<Batch>,
+        stop: CancellationToken,
+    ) -> Result<(), SourceError> {
+        let resume = claims.claim(self.shard.clone(), Start::TrimHorizon).await?;
+        let mut tips = self.journal.tip();
+        let mut cursor = self.cursor(&resume.after, &resume.start)?;
+        loop {
+            let tip = *tips.borrow_and_update();
+            let step = async {
+                self.send_up_to(&mut cursor, tip.durable, &out).await?;
+                tips.changed().await.map_err(|_| reading(&self.shard, &cursor, JournalError::Closed))
+            };
+            match stop.run_until_cancelled(step).await {
+                Some(outcome) => outcome?,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Where to read on. The journal must still have, and ever have had, what follows `after`.
+    fn cursor(&self, after: &Position, start: &Start) -> Result<Cursor, SourceError> {
+        let Tip { durable, released, .. } = *self.journal.tip().borrow();
+        if after.is_zero() {
+            let skip_before = match start {
+                Start::TrimHorizon => None,
+                Start::At(instant) => Some(*instant),
+            };
+            return Ok(Cursor { from: Position::zero(), after: released, skip_before });
+        }
+        let lost = |message| SourceError::Lost { shard: self.shard.clone(), after: after.clone(), message };
+        let at = At::of(after).ok_or_else(|| lost("this is no position of a journal".to_string()))?;
+        if at < released {
+            return Err(lost(format!("the journal begins after {released}")));
+        }
+        if at > durable {
+            return Err(lost(format!("the journal ends at {durable}: it was replaced, or the disk lost synced writes")));
+        }
+        Ok(Cursor { from: after.clone(), after: at, skip_before: None })
+    }
+
+    async fn send_up_to(&self, cursor: &mut Cursor, limit: At, out: &mpsc::Sender<Batch>) -> Result<(), SourceError> {
+        loop {
+            let permit = self.read_ahead.clone().acquire_owned().await.map_err(|_| SourceError::Closed)?;
+            let chunk = self.journal.read(cursor.after, limit).await;
+            let Some(chunk) = chunk.map_err(|error| reading(&self.shard, cursor, error))? else { return Ok(()) };
+            let batch = Batch { permit: Some(permit), ..self.batch(cursor, chunk, limit) };
+            out.send(batch).await.map_err(|_| SourceError::Closed)?;
+        }
+    }
+
+    fn batch(&self, cursor: &mut Cursor, chunk: Chunk, limit: At) -> Batch {
+        let to = Position::from(chunk.to);
+        let span = Span::new(std::mem::replace(&mut cursor.from, to.clone()), to);
+        cursor.after = chunk.to;
+        let newest = chunk.records.last().map_or(0, |record| record.arrived_at);
+        let lag = if chunk.to == limit { 0 } else { self.clock.now().saturating_sub(newest) };
+        let records = cursor.skip(chunk.records);
+        let behind_ms = Some(u64::try_from(lag).unwrap_or(0));
+        Batch { shard: self.shard.clone(), span, records, behind_ms, last: false, permit: None }
+    }
+
+    fn own(&self, shard: &ShardId) -> Result<(), SourceError> {
+        if *shard == self.shard {
+            return Ok(());
+        }
+        let path = self.settings.journal.display();
+        Err(SourceError::Config(format!(
+            "shard {shard} is not in journal {path}, which is {}: point `journal` at the directory it was written to",
+            self.shard
+        )))
+    }
+}
+
+/// How far one reader is.
+#[derive(Debug)]
+struct Cursor {
+    /// Where the next batch's span begins.
+    from: Position,
+    after: At,
+    /// Records before the first one that arrived at this instant or later are passed over.
+    skip_before: Option<i64>,
+}
+
+impl Cursor {
+    fn skip(&mut self, records: Vec<crate::record::Record>) -> Vec<crate::record::Record> {
+        let Some(instant) = self.skip_before else { return records };
+        let wanted: Vec<_> = records.into_iter().skip_while(|record| record.arrived_at < instant).collect();
+        if !wanted.is_empty() {
+            self.skip_before = None;
+        }
+        wanted
+    }
+}
+
+#[async_trait]
+impl Source for IntakeSource {
+    /// Serves and reads. On stop the endpoint stops accepting first; what it has accepted is read in the next run.
+    async fn run(&self, claims: Claims, out: mpsc::Sender<Batch>, stop: CancellationToken) -> Result<(), SourceError> {
+        tokio::try_join!(self.serve(stop.clone()), self.tail(claims, out, stop)).map(|_| ())
+    }
+
+    async fn reread(
+        &self,
+        shard: &ShardId,
+        start: &Start,
+        span: &Span,
+        out: mpsc::Sender<Batch>,
+    ) -> Result<(), SourceError> {
+        self.own(shard)?;
+        let mut cursor = self.cursor(&span.from, start)?;
+        let to = self.cursor(&span.to, &Start::TrimHorizon)?.after;
+        self.send_up_to(&mut cursor, to, &out).await
+    }
+
+    async fn release(&self, shard: &ShardId, watermark: &Position) -> Result<(), SourceError> {
+        self.own(shard)?;
+        let Some(at) = At::of(watermark) else { return Ok(()) };
+        self.journal.release(at).await.map_err(|error| SourceError::Environment {
+            doing: format!("releasing shard {shard} up to {watermark}"),
+            message: error.to_string(),
+        })
+    }
+}
+
+fn opening(error: JournalError) -> SourceError {
+    match error {
+        JournalError::Settings(_) | JournalError::InUse(_) => SourceError::Config(error.to_string()),
+        _ => SourceError::Environment { doing: "opening the journal".to_string(), message: error.to_string() },
+    }
+}
+
+fn reading(shard: &ShardId, cursor: &Cursor, error: JournalError) -> SourceError {
+    match error {
+        JournalError::Io { kind: std::io::ErrorKind::NotFound, .. } => {
+            SourceError::Lost { shard: shard.clone(), after: cursor.from.clone(), message: error.to_string() }
+        }
+        _ => SourceError::Environment {
+            doing: format!("reading shard {shard} after {}", cursor.from),
+            message: error.to_string(),
+        },
+    }
+}

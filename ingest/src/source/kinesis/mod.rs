@@ -1,1 +1,210 @@
-//! source/kinesis
+//! The Kinesis source: polls `GetRecords` on every shard of one stream.
+//!
+//! - `supervise` lists the shards, claims each before its first read and sets a reader on it, in the order that `tree` (pure)
+//!   allows: parents to their end, then children.
+//! - `shard` reads one shard within the service's limits (`pace`, pure), through throttling, expired iterators and network
+//!   failures, and chains the spans.
+//! - `reread` reads one span again for recovery.
+//! - `service` says what all of them need of Kinesis; `api` is the only file that knows the SDK.
+
+mod api;
+mod counters;
+mod pace;
+mod reread;
+mod service;
+mod shard;
+mod supervise;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use schemas::log_entry::Start;
+use schemas::position::{Position, ShardId, Span};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+use writer::shared::Clock;
+
+pub use self::counters::KinesisCounters;
+use self::pace::Retry;
+use self::service::Service;
+use self::supervise::{Supervisor, Tasks};
+use super::{Claims, READ_AHEAD_BATCHES, Source, SourceError};
+use crate::record::Batch;
+
+/// Where to begin with a stream that was never read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartSetting {
+    /// What arrives from now on. "Now" is when the source first runs; it is kept with each shard.
+    Latest,
+    /// The oldest record there is.
+    TrimHorizon,
+    /// What arrived at or after this instant, milliseconds since the epoch. In the future: reading begins then.
+    At(i64),
+}
+
+impl StartSetting {
+    fn resolve(self, now: i64) -> Start {
+        match self {
+            StartSetting::Latest => Start::At(now),
+            StartSetting::TrimHorizon => Start::TrimHorizon,
+            StartSetting::At(millis) => Start::At(millis),
+        }
+    }
+}
+
+/// Who asks the service.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Access {
+    /// Whom the AWS SDK's own chain finds: variables, profile, web identity, container, instance.
+    Chain,
+    /// This key, for a stand-in server in tests.
+    Key { id: String, secret: String },
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Access::Chain => "Chain",
+            Access::Key { .. } => "Key",
+        })
+    }
+}
+
+/// How a stream is read.
+#[derive(Debug, Clone)]
+pub struct KinesisSettings {
+    pub stream: String,
+    pub start: StartSetting,
+    /// Default: what the AWS SDK's variables and profile say, else the region's own endpoint.
+    pub endpoint_url: Option<String>,
+    /// Default: what the AWS SDK's variables and profile say; `us-east-1` where only an endpoint is given.
+    pub region: Option<String>,
+    /// Default: the chain.
+    pub access: Access,
+    /// Between two lists of the shards; they are also listed when a shard ends. Default 60 s.
+    pub discover_every: Duration,
+    /// A call that fails for so long without one success stops the source. Default 5 min.
+    pub give_up: Duration,
+    /// At most so many records in one read; the service takes up to 10,000, the default.
+    pub records_per_read: i32,
+    /// Reads of one shard per second. Default and the service's limit, over all who read the stream: 5.
+    pub reads_per_second: u32,
+    /// Bytes of one shard per second. Default and the service's limit: 2 MiB. More only for a stand-in server.
+    pub bytes_per_second: u64,
+    /// Between two reads of a shard that holds no more; leaves the limit above to others. Default 1 s.
+    pub idle_poll: Duration,
+    /// The wait after the first failure of a call; doubles with each. Default 200 ms.
+    pub backoff_base: Duration,
+    /// The longest wait between two attempts. Default 10 s.
+    pub backoff_cap: Duration,
+}
+
+impl KinesisSettings {
+    /// The defaults.
+    pub fn new(stream: impl Into<String>, start: StartSetting) -> Self {
+        KinesisSettings {
+            stream: stream.into(),
+            start,
+            endpoint_url: None,
+            region: None,
+            access: Access::Chain,
+            discover_every: Duration::from_secs(60),
+            give_up: Duration::from_secs(300),
+            records_per_read: 10_000,
+            reads_per_second: 5,
+            bytes_per_second: 2 << 20,
+            idle_poll: Duration::from_secs(1),
+            backoff_base: Duration::from_millis(200),
+            backoff_cap: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What all readers of the stream share.
+#[derive(Debug)]
+struct Shared {
+    service: Arc<dyn Service>,
+    settings: KinesisSettings,
+    counters: Arc<KinesisCounters>,
+    permits: Arc<Semaphore>,
+    clock: Clock,
+}
+
+impl Shared {
+    fn shard_id(&self, id: &str) -> ShardId {
+        ShardId::new(format!("{}:{id}", self.settings.stream))
+    }
+
+    fn retry(&self) -> Retry {
+        Retry::new(self.settings.backoff_base, self.settings.backoff_cap, self.settings.give_up)
+    }
+}
+
+/// One Kinesis stream, polled.
+#[derive(Debug)]
+pub struct KinesisSource(Arc<Shared>);
+
+impl KinesisSource {
+    /// Finds endpoint, region and credentials, without a call to Kinesis yet.
+    ///
+    /// # Errors
+    /// [`SourceError::Config`] for an endpoint that is no URL, no region, no credentials.
+    pub async fn connect(settings: KinesisSettings, clock: Clock) -> Result<Self, SourceError> {
+        let api = api::KinesisApi::connect(&settings).await?;
+        Ok(KinesisSource::over(Arc::new(api), settings, clock))
+    }
+
+    fn over(service: Arc<dyn Service>, settings: KinesisSettings, clock: Clock) -> Self {
+        let counters = Arc::new(KinesisCounters::default());
+        let permits = Arc::new(Semaphore::new(READ_AHEAD_BATCHES));
+        KinesisSource(Arc::new(Shared { service, settings, counters, permits, clock }))
+    }
+
+    pub fn counters(&self) -> Arc<KinesisCounters> {
+        Arc::clone(&self.0.counters)
+    }
+
+    /// The name in the service of one of this stream's shards.
+    fn service_name<'a>(&self, shard: &'a ShardId) -> Result<&'a str, SourceError> {
+        let stream = &self.0.settings.stream;
+        let name = shard.as_str().strip_prefix(stream.as_str()).and_then(|rest| rest.strip_prefix(':'));
+        name.ok_or_else(|| {
+            SourceError::Config(format!(
+                "the state holds shard {shard}, which is not of stream `{stream}`: another stream wants another state url"
+            ))
+        })
+    }
+}
+
+#[async_trait]
+impl Source for KinesisSource {
+    async fn run(&self, claims: Claims, out: mpsc::Sender<Batch>, stop: CancellationToken) -> Result<(), SourceError> {
+        let start = self.0.settings.start.resolve(self.0.clock.now());
+        let mut tasks = Tasks::new();
+        let supervisor = Supervisor::new(Arc::clone(&self.0), start, &mut tasks, claims, out);
+        // Dropping the supervisor at any await is safe: see `shard`.
+        let outcome = stop.run_until_cancelled(supervisor.run()).await;
+        tasks.shutdown().await;
+        outcome.unwrap_or(Ok(()))
+    }
+
+    async fn reread(
+        &self,
+        shard: &ShardId,
+        start: &Start,
+        span: &Span,
+        out: mpsc::Sender<Batch>,
+    ) -> Result<(), SourceError> {
+        reread::reread(Arc::clone(&self.0), self.service_name(shard)?, start, span, out).await
+    }
+
+    /// Kinesis forgets by retention alone.
+    async fn release(&self, _shard: &ShardId, _watermark: &Position) -> Result<(), SourceError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,104 @@
+//! `alluvium run`: consume until stopped.
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use writer::shared::Clock;
+
+use super::{CliError, RunArgs};
+use crate::admin::{self, Admin, Health};
+use crate::assemble;
+use crate::config::{Config, SourceConfig};
+use crate::metrics::Metrics;
+use crate::sample;
+use crate::source::intake::counters::IntakeCounters;
+
+/// What `/healthz` says while former owners' work is being finished.
+const STARTING: &str = "start";
+
+/// Consumes until SIGTERM or SIGINT, then cuts, stores, releases.
+pub async fn run(args: RunArgs) -> Result<(), CliError> {
+    let config = super::load(&args.config)?;
+    let stop = CancellationToken::new();
+    stop_on_signals(stop.clone())?;
+    let served = CancellationToken::new();
+    let outcome = consume(&config, stop, served.child_token()).await;
+    served.cancel();
+    outcome
+}
+
+async fn consume(config: &Config, stop: CancellationToken, served: CancellationToken) -> Result<(), CliError> {
+    let (metrics, health, clock) = (Metrics::default(), Health::default(), assemble::wall_clock());
+    health.failing(STARTING, "taking over what is there");
+    serve_admin(config, &metrics, &health, served.clone()).await?;
+    let opened = assemble::source(&config.source, &clock).await?;
+    let mut counters = opened.counters;
+    if let Some(forwarded) = forward(config, &clock, served.clone()).await? {
+        counters.intake = Some(forwarded);
+    }
+    tokio::spawn(sample::run(counters, metrics.ingest.clone(), served));
+    // A stop while starting leaves what a crash would leave: nothing is half done that the next start does not finish.
+    let starting = assemble::pipeline(config, opened.source, &metrics, &clock);
+    let Some(started) = stop.run_until_cancelled(starting).await else { return Ok(()) };
+    let (pipeline, _) = started?;
+    health.recovered(STARTING);
+    tracing::info!("reading");
+    pipeline.run(stop).await?;
+    tracing::info!("stopped: everything read is stored");
+    Ok(())
+}
+
+async fn forward(
+    config: &Config,
+    clock: &Clock,
+    served: CancellationToken,
+) -> Result<Option<Arc<IntakeCounters>>, CliError> {
+    let SourceConfig::Kinesis { settings, forward: Some(to) } = &config.source else { return Ok(None) };
+    Ok(Some(assemble::forward(settings, to, clock, served).await?))
+}
+
+async fn serve_admin(
+    config: &Config,
+    metrics: &Metrics,
+    health: &Health,
+    stop: CancellationToken,
+) -> Result<(), CliError> {
+    let Some(address) = config.admin else { return Ok(()) };
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|e| CliError::environment(format!("[admin] listen = \"{address}\""), e))?;
+    let registry = Arc::new(metrics.registry());
+    let admin = Admin { health: health.clone(), registry, config: config.shown().clone() };
+    tokio::spawn(async move {
+        if let Err(error) = admin::serve(listener, admin, stop).await {
+            tracing::error!(%error, "the admin endpoint has stopped");
+        }
+    });
+    Ok(())
+}
+
+/// The first signal stops gracefully; the second one ends the process at once, which is as safe as any crash.
+pub(super) fn stop_on_signals(stop: CancellationToken) -> Result<(), CliError> {
+    let listen = |kind| signal(kind).map_err(|e| CliError::environment("listening for signals", e));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    tokio::spawn(async move {
+        let mut signals = 0;
+        loop {
+            tokio::select! {
+                Some(()) = terminate.recv() => {}
+                Some(()) = interrupt.recv() => {}
+                else => return,
+            }
+            signals += 1;
+            if signals > 1 {
+                tracing::warn!("second signal: stopping at once; the next start finishes what is left");
+                std::process::exit(130);
+            }
+            tracing::info!("stopping: cutting and storing what is open");
+            stop.cancel();
+        }
+    });
+    Ok(())
+}

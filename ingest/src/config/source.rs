@@ -1,0 +1,76 @@
+//! The source's settings, and those of an intake that forwards to a stream.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use super::typed::Typed;
+use super::value::Value;
+use crate::source::kinesis::KinesisSettings;
+
+/// Where records come from.
+#[derive(Debug, Clone)]
+pub enum SourceConfig {
+    Kinesis {
+        settings: KinesisSettings,
+        /// `[intake]`: an endpoint that puts to the stream.
+        forward: Option<Forward>,
+    },
+    Intake(IntakeConfig),
+}
+
+/// `[source.intake]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IntakeConfig {
+    pub listen: SocketAddr,
+    /// Absolute.
+    pub journal: PathBuf,
+    /// Bytes on disk at most.
+    pub journal_bytes_max: u64,
+    pub delivery_streams: Vec<String>,
+}
+
+/// `[intake]` with `forward = "kinesis"`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forward {
+    pub listen: SocketAddr,
+    pub delivery_streams: Vec<String>,
+}
+
+/// `None` only where a problem has been reported.
+pub(super) fn build(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
+    if typed.has("source.kinesis") { kinesis(typed) } else { intake(typed, folder) }
+}
+
+fn kinesis(typed: &Typed) -> Option<SourceConfig> {
+    let section = "source.kinesis";
+    let Some(Value::Start(start)) = typed.value(section, "start") else { return None };
+    let settings = KinesisSettings {
+        region: typed.text(section, "region"),
+        endpoint_url: typed.text(section, "endpoint_url"),
+        discover_every: typed.time(section, "discover_every")?,
+        give_up: typed.time(section, "give_up")?,
+        records_per_read: i32::try_from(typed.number(section, "records_per_read")?).ok()?,
+        reads_per_second: u32::try_from(typed.number(section, "reads_per_second")?).ok()?,
+        bytes_per_second: typed.number(section, "bytes_per_second")?,
+        idle_poll: typed.time(section, "idle_poll")?,
+        ..KinesisSettings::new(typed.text(section, "stream")?, start)
+    };
+    let forward = match typed.has("intake") {
+        true => Some(Forward {
+            listen: typed.address("intake", "listen")?,
+            delivery_streams: typed.names("intake", "delivery_streams"),
+        }),
+        false => None,
+    };
+    Some(SourceConfig::Kinesis { settings, forward })
+}
+
+fn intake(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
+    let section = "source.intake";
+    Some(SourceConfig::Intake(IntakeConfig {
+        listen: typed.address(section, "listen")?,
+        journal: folder.join(typed.text(section, "journal")?),
+        journal_bytes_max: typed.number(section, "journal_size")?,
+        delivery_streams: typed.names(section, "delivery_streams"),
+    }))
+}

@@ -1,0 +1,198 @@
+//! Key values against the table's projection rules: what passes becomes a partition path, what no query would ever see a reject.
+//!
+//! Asked for every record, so the path of the happy case allocates nothing; a date rule depends on `now`, so who remembers a
+//! path must ask again once in a while.
+
+use std::collections::HashSet;
+
+use schemas::column::DataType;
+use schemas::hive;
+use schemas::instant;
+use schemas::projection::Rule;
+use schemas::reject::{Reason, Reject, quote};
+use schemas::table::{PartitionColumn, TableSpec};
+
+/// The rules of a table's partition columns.
+#[derive(Debug)]
+pub struct Guard {
+    columns: Vec<Column>,
+}
+
+#[derive(Debug)]
+struct Column {
+    name: String,
+    /// `name=`, escaped.
+    segment: String,
+    data_type: DataType,
+    check: Check,
+}
+
+#[derive(Debug)]
+enum Check {
+    /// Any value that the type can have.
+    Typed,
+    /// The values of an enum rule, and the rule for its words.
+    OneOf(HashSet<String>, Rule),
+    Rule(Rule),
+}
+
+impl Guard {
+    pub fn new(spec: &TableSpec) -> Guard {
+        Guard { columns: spec.partitions.iter().map(Column::new).collect() }
+    }
+
+    /// The partition path of these key values (one for each partition column, in order) at `now`, milliseconds since the epoch:
+    /// hive-escaped, no slash at either end. `out` is cleared and filled; after a reject it holds nothing of use.
+    pub fn path(&self, values: &[String], now: i64, out: &mut String) -> Result<(), Reject> {
+        debug_assert_eq!(values.len(), self.columns.len(), "keys and partition columns are matched when the config is read");
+        out.clear();
+        for (column, value) in self.columns.iter().zip(values) {
+            column.admit(value, now)?;
+            if !out.is_empty() {
+                out.push('/');
+            }
+            let begin = out.len();
+            out.push_str(&column.segment);
+            hive::escape(value, out);
+            column.fits(&out[begin..], hive::SEGMENT_MAX, "path segment")?;
+        }
+        match self.columns.last() {
+            Some(last) => last.fits(out, hive::PATH_MAX, "partition path"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Column {
+    fn new(partition: &PartitionColumn) -> Column {
+        let mut segment = String::new();
+        hive::escape(&partition.name, &mut segment);
+        segment.push('=');
+        let check = match &partition.projection {
+            None => Check::Typed,
+            Some(rule @ Rule::Enum { values }) => Check::OneOf(values.iter().cloned().collect(), rule.clone()),
+            Some(rule) => Check::Rule(rule.clone()),
+        };
+        Column { name: partition.name.clone(), segment, data_type: partition.data_type.clone(), check }
+    }
+
+    fn admit(&self, value: &str, now: i64) -> Result<(), Reject> {
+        if value.is_empty() {
+            return Err(Reject::key(Reason::KeyEmpty, &self.name, format!("key `{}` is empty", self.name)));
+        }
+        let outcome = match &self.check {
+            Check::Typed => self.typed(value),
+            Check::OneOf(values, _) if values.contains(value) => Ok(()),
+            Check::OneOf(_, rule) => rule.admits(value, now).and_then(|()| Err("is not one of the enum's values".into())),
+            Check::Rule(rule) => rule.admits(value, now),
+        };
+        outcome.map_err(|why| {
+            let message = format!("key `{}`: value `{}` {why}", self.name, quote(value));
+            Reject::key(Reason::OutsideProjection, &self.name, message)
+        })
+    }
+
+    /// Without projection the value has to be one that the column's type reads back as itself: `07` and `7` would be two folders
+    /// of one partition value.
+    fn typed(&self, value: &str) -> Result<(), String> {
+        let range = match self.data_type {
+            _ if value == hive::HIVE_NULL => return Ok(()),
+            DataType::Int => i64::from(i32::MIN)..=i64::from(i32::MAX),
+            DataType::BigInt => i64::MIN..=i64::MAX,
+            DataType::Date if instant::parse_date(value).is_none() => return Err("is no date yyyy-MM-dd".into()),
+            _ => return Ok(()),
+        };
+        match value.parse::<i64>() {
+            Ok(number) if !range.contains(&number) => Err(format!("does not fit the type {}", self.data_type)),
+            Ok(number) if number.to_string() == value => Ok(()),
+            Ok(number) => Err(format!("is not how an integer is written; want {number}")),
+            Err(_) => Err(format!("is no {}", self.data_type)),
+        }
+    }
+
+    fn fits(&self, text: &str, max: usize, what: &str) -> Result<(), Reject> {
+        if text.len() <= max {
+            return Ok(());
+        }
+        let message = format!("key `{}`: {what} has {} bytes, more than {max}", self.name, text.len());
+        Err(Reject::key(Reason::KeyTooLong, &self.name, message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schemas::table::UnknownFields;
+
+    fn column(name: &str, data_type: DataType, projection: Option<Rule>) -> PartitionColumn {
+        PartitionColumn { name: name.into(), data_type, comment: None, projection }
+    }
+
+    fn guard(partitions: Vec<PartitionColumn>) -> Guard {
+        Guard::new(&TableSpec {
+            text: String::new(),
+            name: "t".into(),
+            database: "d".into(),
+            comment: None,
+            location: "s3://b/t/".into(),
+            columns: Vec::new(),
+            partitions,
+            unknown_fields: UnknownFields::Drop,
+            metadata: false,
+            sort: Vec::new(),
+            bloom: Vec::new(),
+        })
+    }
+
+    fn path(guard: &Guard, values: &[&str]) -> Result<String, Reject> {
+        let values: Vec<String> = values.iter().map(|v| (*v).to_string()).collect();
+        let mut out = "left over".to_string();
+        guard.path(&values, 1_767_225_600_000, &mut out).map(|()| out)
+    }
+
+    fn reason(guard: &Guard, values: &[&str]) -> Reason {
+        path(guard, values).expect_err("has to be rejected").reason
+    }
+
+    #[test]
+    fn a_value_outside_an_enum_names_key_and_value() {
+        let rule = Rule::Enum { values: vec!["name".into(), "industry".into()] };
+        let guard = guard(vec![column("attribute_name", DataType::String, Some(rule))]);
+        assert_eq!(path(&guard, &["industry"]).as_deref(), Ok("attribute_name=industry"));
+        let reject = path(&guard, &["ceo"]).expect_err("not in the enum");
+        assert_eq!((reject.reason, reject.key.as_deref()), (Reason::OutsideProjection, Some("attribute_name")));
+        assert!(reject.message.contains("`ceo`"), "{}", reject.message);
+    }
+
+    #[test]
+    fn integers_without_projection_are_canonical() {
+        let guard = guard(vec![column("n", DataType::Int, None)]);
+        assert_eq!(path(&guard, &["-7"]).as_deref(), Ok("n=-7"));
+        for wrong in ["07", "+7", "7.0", "seven", "2147483648", " 7", "-0"] {
+            assert_eq!(reason(&guard, &[wrong]), Reason::OutsideProjection, "{wrong}");
+        }
+        assert!(path(&guard, &[hive::HIVE_NULL]).is_ok());
+    }
+
+    #[test]
+    fn dates_without_projection_are_days() {
+        let guard = guard(vec![column("d", DataType::Date, None)]);
+        assert_eq!(path(&guard, &["2026-02-28"]).as_deref(), Ok("d=2026-02-28"));
+        for wrong in ["2026-2-28", "2026-13-01", "2026-02-28T00:00:00Z", "today"] {
+            assert_eq!(reason(&guard, &[wrong]), Reason::OutsideProjection, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn hostile_values_stay_in_their_segment() {
+        let guard = guard(vec![column("a", DataType::String, None), column("b", DataType::String, None)]);
+        for hostile in ["/", "..", "../../x", "a/b", "%2F", "=", "\0", "\n", ".", "\u{1F600}", "a=b/c=d", "\\", "\u{7f}"] {
+            let path = path(&guard, &[hostile, "end"]).expect("escaped, not refused");
+            assert_eq!(path.matches('/').count(), 1, "{path}");
+            assert!(path.starts_with("a=") && path.ends_with("/b=end"), "{path}");
+            assert!(!path.chars().any(|c| c.is_ascii_control()), "{path}");
+        }
+        assert_eq!(reason(&guard, &["", "end"]), Reason::KeyEmpty);
+        assert_eq!(reason(&guard, &[&"x".repeat(1024), "end"]), Reason::KeyTooLong);
+    }
+}

@@ -1,0 +1,143 @@
+//! The service's metrics: names, help, units and labels, declared once. The writer's are beside them in `/metrics`.
+
+use std::fmt::Write as _;
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+use schemas::reject::Reason;
+pub use writer::metrics::{MetricDoc, ReasonLabel, ShardLabel, WriterMetrics};
+
+fn seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_1, 4.0, 10))
+}
+
+writer::declare_metrics! {
+    /// Metrics of sources and pipeline. Cheap to clone: clones share their values.
+    pub struct IngestMetrics {
+        incoming_records: Counter = Counter::default(), "counter", "records", "",
+            "Records taken into the pipeline";
+        incoming_bytes: Counter = Counter::default(), "counter", "bytes", "",
+            "Bytes of records taken into the pipeline";
+        rejects: Family<ReasonLabel, Counter> = Family::default(), "counter", "records", "reason: see below",
+            "Records that went to the errors output before they reached a buffer, by why";
+        jq_processing_duration_seconds: Histogram = seconds(), "histogram", "seconds", "",
+            "Time to work out the keys of one batch";
+        source_queue_batches: Gauge = Gauge::default(), "gauge", "batches", "",
+            "Batches read and waiting for the pipeline";
+        source_queue_limit_batches: Gauge = Gauge::default(), "gauge", "batches", "",
+            "Most batches that may wait";
+        shards_owned: Gauge = Gauge::default(), "gauge", "shards", "",
+            "Shards this process reads";
+        data_read_from_kinesis_stream_records: Counter = Counter::default(), "counter", "records", "",
+            "Records read from the stream";
+        data_read_from_kinesis_stream_bytes: Counter = Counter::default(), "counter", "bytes", "",
+            "Bytes read from the stream";
+        kinesis_millis_behind_latest: Family<ShardLabel, Gauge> = Family::default(), "gauge", "milliseconds", "shard",
+            "How far the last read was from the shard's tip";
+        get_records_requests: Counter = Counter::default(), "counter", "requests", "",
+            "GetRecords calls, retries included";
+        throttled_get_records: Counter = Counter::default(), "counter", "requests", "",
+            "GetRecords calls that Kinesis refused because of a limit";
+        put_record_requests: Counter = Counter::default(), "counter", "requests", "",
+            "PutRecord requests that were accepted";
+        put_record_batch_requests: Counter = Counter::default(), "counter", "requests", "",
+            "PutRecordBatch requests that were accepted";
+        events_requests: Counter = Counter::default(), "counter", "requests", "",
+            "POST /v1/events requests that were accepted";
+        intake_records: Counter = Counter::default(), "counter", "records", "",
+            "Records the intake has accepted";
+        intake_bytes: Counter = Counter::default(), "counter", "bytes", "",
+            "Bytes of those records";
+        journal_held_records: Gauge = Gauge::default(), "gauge", "records", "",
+            "Records in the journal: accepted, and not yet both stored and deleted";
+        intake_refused: Family<ReasonLabel, Counter> = Family::default(), "counter", "requests", "reason: invalid, too_large, unknown, journal, forward, busy",
+            "Requests that were not accepted";
+        journal_bytes: Gauge = Gauge::default(), "gauge", "bytes", "",
+            "Bytes of the journal on disk";
+        journal_limit_bytes: Gauge = Gauge::default(), "gauge", "bytes", "",
+            "Most bytes it may have ([source.intake] journal_size)";
+        journal_syncs: Counter = Counter::default(), "counter", "syncs", "",
+            "Times the journal was made durable; one sync answers many requests";
+    }
+}
+
+impl IngestMetrics {
+    /// `count` more records rejected for `reason`.
+    pub fn count_rejects(&self, reason: Reason, count: u64) {
+        self.rejects.get_or_create(&ReasonLabel { reason: reason.as_str() }).inc_by(count);
+    }
+}
+
+/// Everything the process exposes. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics {
+    pub ingest: IngestMetrics,
+    pub writer: WriterMetrics,
+}
+
+impl Metrics {
+    /// A registry that exposes them.
+    pub fn registry(&self) -> Registry {
+        let mut registry = Registry::default();
+        self.ingest.register(&mut registry);
+        self.writer.register(&mut registry);
+        registry
+    }
+}
+
+const INTRO: &str = "\
+# Metrics
+
+Generated from `ingest/src/metrics.rs` and `writer/src/metrics.rs`. `/metrics` of the admin endpoint (`[admin] listen`) gives them as
+OpenMetrics text. Names are Amazon Data Firehose's in snake case where it has one.
+";
+
+/// `docs/metrics.md`.
+pub fn markdown() -> String {
+    let mut out = INTRO.to_string();
+    for (title, docs) in [("Sources and pipeline", IngestMetrics::DOCS), ("Writer", WriterMetrics::DOCS)] {
+        line(&mut out, format_args!("\n## {title}\n\n| name | kind | unit | labels | |\n| --- | --- | --- | --- | --- |"));
+        for doc in docs {
+            let name = doc.exposed_name();
+            line(&mut out, format_args!("| `{name}` | {} | {} | {} | {}. |", doc.kind, doc.unit, doc.labels, doc.help));
+        }
+    }
+    let reasons: Vec<String> = Reason::ALL.iter().map(|r| format!("`{}`", r.as_str())).collect();
+    line(&mut out, format_args!("\nReasons of rejects: {}.", reasons.join(", ")));
+    out
+}
+
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("a String takes everything");
+    out.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_two_metrics_share_a_name() {
+        let all: Vec<&str> = IngestMetrics::DOCS.iter().chain(WriterMetrics::DOCS).map(|d| d.name).collect();
+        assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
+    }
+
+    #[test]
+    fn rejects_are_counted_by_reason() {
+        let metrics = Metrics::default();
+        metrics.ingest.count_rejects(Reason::KeyMissing, 3);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &metrics.registry()).expect("a String takes everything");
+        assert!(text.contains("alluvium_rejects_total{reason=\"key_missing\"} 3"), "{text}");
+        assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn the_generated_page_is_the_committed_one() {
+        crate::golden::check("../docs/metrics.md", &markdown());
+    }
+}

@@ -1,0 +1,164 @@
+//! The way of a batch from its source to the writer, and the loop that keeps it going.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use schemas::log_entry::Progress;
+use schemas::position::ShardId;
+use schemas::reject::{Reject, error_line};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use writer::{Opened, Writer};
+
+use crate::error::RunError;
+use crate::metrics::IngestMetrics;
+use crate::record::{Batch, Record};
+use crate::route::Router;
+use crate::settle::settle;
+use crate::source::{ClaimRequest, Claims, READ_AHEAD_BATCHES, Resume, Source, SourceError};
+
+/// Claims waiting for an answer.
+const CLAIMS_MAX: usize = 64;
+
+/// Everything a run is made of.
+#[derive(Debug)]
+pub struct Pipeline {
+    writer: Writer,
+    router: Router,
+    source: Arc<dyn Source>,
+    metrics: IngestMetrics,
+    /// Where to read on, for shards of former owners.
+    resume: HashMap<ShardId, Resume>,
+    progress: mpsc::Receiver<BTreeMap<ShardId, Progress>>,
+}
+
+impl Pipeline {
+    /// Finishes what former owners have left.
+    pub async fn open(
+        opened: Opened,
+        mut router: Router,
+        source: Arc<dyn Source>,
+        metrics: IngestMetrics,
+    ) -> Result<Pipeline, RunError> {
+        let Opened { mut writer, carried, progress } = opened;
+        let resume = settle(&mut writer, &carried, &source, &mut router).await?;
+        Ok(Pipeline { writer, router, source, metrics, resume, progress })
+    }
+
+    /// Consumes until `stop`, then cuts, stores and gives the shards up. Any failure leaves what a crash would leave.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), RunError> {
+        let (send_batch, mut batches) = mpsc::channel(READ_AHEAD_BATCHES);
+        let (send_claim, mut claims) = mpsc::channel(CLAIMS_MAX);
+        let reading_stop = stop.child_token();
+        let mut reading = self.read(Claims::new(send_claim), send_batch, reading_stop.clone());
+        let mut tick = tokio::time::interval(writer::buffer::policy::tick(self.writer.settings()));
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let shared = self.writer.shared().clone();
+        let ended = loop {
+            let room = !shared.budget.is_overdrawn();
+            self.metrics.source_queue_batches.set(batches.len() as i64);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break Ok(()),
+                ended = &mut reading => break source_ended(ended),
+                error = self.writer.failed() => return Err(error.into()),
+                Some(moved) = self.progress.recv() => self.release_source(moved).await?,
+                Some(request) = claims.recv() => self.claim(request).await?,
+                _ = tick.tick() => self.writer.cut_due().await?,
+                Some(batch) = batches.recv(), if room => self.take_in(batch).await?,
+                () = shared.budget.freed(), if !room => {}
+            }
+        };
+        reading_stop.cancel();
+        drop((batches, claims));
+        if !reading.is_finished() {
+            // The source's own error, if any, no longer matters: what was not taken in is read again.
+            drop(reading.await);
+        }
+        self.finish(ended).await
+    }
+
+    fn read(
+        &self,
+        claims: Claims,
+        out: mpsc::Sender<Batch>,
+        stop: CancellationToken,
+    ) -> JoinHandle<Result<(), SourceError>> {
+        let source = self.source.clone();
+        tokio::spawn(async move { source.run(claims, out, stop).await })
+    }
+
+    /// Stores what was taken in, also when the source has failed: it was read and need not be read again.
+    async fn finish(mut self, ended: Result<(), RunError>) -> Result<(), RunError> {
+        let source = self.source.clone();
+        self.writer.release().await?;
+        while let Some(moved) = self.progress.recv().await {
+            release(&source, moved).await?;
+        }
+        ended
+    }
+
+    async fn claim(&mut self, request: ClaimRequest) -> Result<(), RunError> {
+        let resume = match self.resume.get(&request.shard) {
+            Some(resume) => resume.clone(),
+            None => {
+                let start = request.first_start;
+                self.writer.claim(&request.shard, start.clone()).await?;
+                let resume = Resume { after: schemas::position::Position::zero(), start, ended: false };
+                self.resume.insert(request.shard.clone(), resume.clone());
+                resume
+            }
+        };
+        if request.reply.send(resume).is_err() {
+            tracing::debug!(shard = %request.shard, "source stopped before its claim was answered");
+        }
+        Ok(())
+    }
+
+    async fn release_source(&self, moved: BTreeMap<ShardId, Progress>) -> Result<(), RunError> {
+        release(&self.source, moved).await
+    }
+
+    async fn take_in(&mut self, batch: Batch) -> Result<(), RunError> {
+        let mut intake = self.writer.enter(&batch.shard, &batch.span)?;
+        let mut bytes = 0;
+        for record in &batch.records {
+            bytes += record.data.len() as u64;
+            match self.router.route(&record.data, record.arrived_at) {
+                Ok(path) => self.writer.row(&mut intake, path, &record.position, record.arrived_at, &record.data),
+                Err(reject) => {
+                    let line = reject_line(&batch.shard, record, &reject);
+                    let folder = reject.reason.output().folder();
+                    self.metrics.count_rejects(reject.reason, 1);
+                    self.writer.reject(&mut intake, folder, &record.position, record.arrived_at, &line);
+                }
+            }
+        }
+        self.metrics.incoming_records.inc_by(batch.records.len() as u64);
+        self.metrics.incoming_bytes.inc_by(bytes);
+        self.writer.leave(intake, batch.last).await?;
+        Ok(())
+    }
+}
+
+/// The line a rejected record leaves in the errors output.
+pub fn reject_line(shard: &ShardId, record: &Record, reject: &Reject) -> Vec<u8> {
+    error_line(reject, shard.as_str(), &record.position, record.arrived_at, &STANDARD.encode(&record.data))
+}
+
+async fn release(source: &Arc<dyn Source>, moved: BTreeMap<ShardId, Progress>) -> Result<(), RunError> {
+    for (shard, progress) in moved {
+        source.release(&shard, &progress.watermark).await?;
+    }
+    Ok(())
+}
+
+fn source_ended(ended: Result<Result<(), SourceError>, tokio::task::JoinError>) -> Result<(), RunError> {
+    match ended {
+        Ok(result) => result.map_err(RunError::from),
+        Err(panic) => Err(RunError::Environment(format!("source stopped: {panic}"))),
+    }
+}

@@ -1,0 +1,60 @@
+//! A record's way to its partition: decode, keys, guard. A function of the record and the rules alone, so that reading a span
+//! again sends every record the same way.
+
+use std::sync::Arc;
+
+use schemas::problem::Problem;
+use schemas::reject::Reject;
+use schemas::rules::Rules;
+use schemas::table::TableSpec;
+use sha2::{Digest, Sha256};
+use writer::commit::cut::FileRules;
+use writer::encode::Encoder;
+
+use crate::decode::decode;
+use crate::guard::Guard;
+use crate::keys::{Budget, Keys};
+
+/// Compiled rules.
+#[derive(Debug)]
+pub struct Router {
+    keys: Keys,
+    guard: Guard,
+    file_rules: FileRules,
+    values: Vec<String>,
+    path: String,
+}
+
+/// First 16 hex digits of the SHA-256 of the rules document: enough to tell rules apart, short enough to read.
+pub fn fingerprint(rules: &Rules) -> String {
+    let digest = Sha256::digest(rules.to_json());
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Router {
+    /// Compiles a rules document. `file` is what problems call it.
+    pub fn compile(rules: &Rules, file: &str) -> Result<Router, Vec<Problem>> {
+        let spec = TableSpec::parse(&rules.table, file)?;
+        let keys = Keys::compile(&rules.keys, Budget::default(), &|_| (file.to_string(), None))?;
+        let encoder = Encoder::new(&spec, &rules.parquet).map_err(|e| vec![Problem::new(file, None, e.to_string())])?;
+        let file_rules = FileRules { fingerprint: fingerprint(rules).into(), encoder: Arc::new(encoder) };
+        Ok(Router { keys, guard: Guard::new(&spec), file_rules, values: Vec::new(), path: String::new() })
+    }
+
+    /// How files are made under these rules.
+    pub fn file_rules(&self) -> &FileRules {
+        &self.file_rules
+    }
+
+    /// The record's partition path.
+    ///
+    /// `arrived_at` stands for `now` in the projection's ranges: the wall clock would send a record that is read again another
+    /// way than the first time.
+    pub fn route(&mut self, data: &[u8], arrived_at: i64) -> Result<&str, Reject> {
+        decode(data)?;
+        self.keys.evaluate(data, &mut self.values)?;
+        self.path.clear();
+        self.guard.path(&self.values, arrived_at, &mut self.path)?;
+        Ok(&self.path)
+    }
+}

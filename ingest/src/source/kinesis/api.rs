@@ -1,0 +1,267 @@
+//! The one doorway to `aws-sdk-kinesis`. SDK types and SDK errors end here.
+
+use std::error::Error;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::retry::RetryConfig;
+use aws_sdk_kinesis::config::timeout::TimeoutConfig;
+use aws_sdk_kinesis::config::{Credentials, ProvideCredentials};
+use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_kinesis::primitives::DateTime;
+use aws_sdk_kinesis::types::{Record, Shard, ShardIteratorType};
+
+use super::service::{Failure, RawRecord, ReadFrom, RecordPage, Service, ShardPage};
+use super::tree::ListedShard;
+use super::{Access, KinesisSettings};
+use crate::source::SourceError;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
+/// One attempt at one call; a 10 MiB reply fits in it at 1 MiB/s.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
+/// The SDK's own attempts at one call, before this source's backoff begins.
+const SDK_ATTEMPTS: u32 = 3;
+const SDK_BACKOFF_MAX: Duration = Duration::from_secs(2);
+/// The whole chain of credential providers (variables, profile, web identity, container, instance).
+const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(15);
+/// Only signed with, where an endpoint is named and a region is not.
+const ENDPOINT_REGION: &str = "us-east-1";
+
+/// One stream over the SDK.
+#[derive(Debug)]
+pub(super) struct KinesisApi {
+    client: Client,
+    stream: String,
+    place: String,
+}
+
+impl KinesisApi {
+    /// Resolves endpoint, region and credentials; no call to Kinesis yet.
+    pub(super) async fn connect(settings: &KinesisSettings) -> Result<Self, SourceError> {
+        if let Some(endpoint) = &settings.endpoint_url {
+            check_endpoint(endpoint)?;
+        }
+        let config = Box::pin(load(settings)).await;
+        let place = place(settings, &config)?;
+        check_credentials(&config).await?;
+        Ok(KinesisApi { client: Client::new(&config), stream: settings.stream.clone(), place })
+    }
+}
+
+async fn load(settings: &KinesisSettings) -> SdkConfig {
+    let retries = RetryConfig::standard().with_max_attempts(SDK_ATTEMPTS).with_max_backoff(SDK_BACKOFF_MAX);
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+    let mut loader =
+        aws_config::defaults(BehaviorVersion::v2026_01_12()).retry_config(retries).timeout_config(timeouts);
+    if let Some(region) = &settings.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(endpoint) = &settings.endpoint_url {
+        loader = loader.endpoint_url(endpoint);
+    }
+    if let Access::Key { id, secret } = &settings.access {
+        loader = loader.credentials_provider(Credentials::new(id, secret, None, None, "settings"));
+    }
+    let config = loader.load().await;
+    if config.region().is_none() && config.endpoint_url().is_some() {
+        return config.into_builder().region(Region::new(ENDPOINT_REGION)).build();
+    }
+    config
+}
+
+fn check_endpoint(endpoint: &str) -> Result<(), SourceError> {
+    match url::Url::parse(endpoint) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(()),
+        _ => Err(SourceError::Config(format!(
+            "endpoint_url `{endpoint}` is no http or https url: write for example `http://127.0.0.1:4566`"
+        ))),
+    }
+}
+
+fn place(settings: &KinesisSettings, config: &SdkConfig) -> Result<String, SourceError> {
+    let stream = &settings.stream;
+    let Some(region) = config.region() else {
+        return Err(SourceError::Config(format!(
+            "stream `{stream}`: no aws region: write `region` in [source.kinesis] or set AWS_REGION"
+        )));
+    };
+    Ok(match config.endpoint_url() {
+        Some(endpoint) => format!("stream `{stream}` at {endpoint}"),
+        None => format!("stream `{stream}` in {region}"),
+    })
+}
+
+/// Asks for credentials before the first call: the SDK would report their absence as a failed dispatch, like a dead network.
+async fn check_credentials(config: &SdkConfig) -> Result<(), SourceError> {
+    let none = |why: String| {
+        SourceError::Config(format!(
+            "no aws credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role: {why}"
+        ))
+    };
+    let Some(provider) = config.credentials_provider() else { return Err(none("no provider".into())) };
+    match tokio::time::timeout(CREDENTIALS_TIMEOUT, provider.provide_credentials()).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(none(chain(&error))),
+        Err(_) => Err(none(format!("no provider answered within {} s", CREDENTIALS_TIMEOUT.as_secs()))),
+    }
+}
+
+#[async_trait]
+impl Service for KinesisApi {
+    fn place(&self) -> &str {
+        &self.place
+    }
+
+    async fn list_shards(&self, token: Option<String>) -> Result<ShardPage, Failure> {
+        // The service refuses a token beside the stream's name: the token says both.
+        let request = match token {
+            Some(token) => self.client.list_shards().next_token(token),
+            None => self.client.list_shards().stream_name(&self.stream),
+        };
+        let reply = request.send().await.map_err(failure)?;
+        Ok(ShardPage {
+            next: reply.next_token,
+            shards: reply.shards.unwrap_or_default().into_iter().map(listed).collect(),
+        })
+    }
+
+    async fn iterator(&self, shard: &str, from: &ReadFrom) -> Result<String, Failure> {
+        let request = self.client.get_shard_iterator().stream_name(&self.stream).shard_id(shard);
+        let request = match from {
+            ReadFrom::TrimHorizon => request.shard_iterator_type(ShardIteratorType::TrimHorizon),
+            ReadFrom::At(millis) => {
+                request.shard_iterator_type(ShardIteratorType::AtTimestamp).timestamp(DateTime::from_millis(*millis))
+            }
+            ReadFrom::After(position) => request
+                .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
+                .starting_sequence_number(position.sequence()),
+        };
+        let reply = request.send().await.map_err(failure)?;
+        reply.shard_iterator.ok_or_else(|| Failure::Unreachable("GetShardIterator answered without an iterator".into()))
+    }
+
+    async fn records(&self, iterator: &str, limit: i32) -> Result<RecordPage, Failure> {
+        let reply = self.client.get_records().shard_iterator(iterator).limit(limit).send().await.map_err(failure)?;
+        Ok(RecordPage {
+            records: reply.records.into_iter().map(raw).collect(),
+            next: reply.next_shard_iterator,
+            behind_ms: reply.millis_behind_latest.and_then(|ms| u64::try_from(ms).ok()),
+        })
+    }
+}
+
+fn listed(shard: Shard) -> ListedShard {
+    let parents = [shard.parent_shard_id, shard.adjacent_parent_shard_id].into_iter().flatten().collect();
+    ListedShard { id: shard.shard_id, parents }
+}
+
+fn raw(record: Record) -> RawRecord {
+    let arrived_at = record.approximate_arrival_timestamp.and_then(|at| at.to_millis().ok()).unwrap_or(0);
+    RawRecord { sequence_number: record.sequence_number, arrived_at, data: record.data.into_bytes() }
+}
+
+/// Every SDK error, once.
+fn failure<E>(error: SdkError<E>) -> Failure
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    match &error {
+        SdkError::ServiceError(reply) => {
+            let code = reply.err().code().unwrap_or_default();
+            let message = reply.err().message().unwrap_or("no message");
+            by_code(code, message, reply.raw().status().as_u16())
+        }
+        SdkError::ConstructionFailure(_) => Failure::Fatal(chain(&error)),
+        _ => Failure::Unreachable(chain(&error)),
+    }
+}
+
+fn by_code(code: &str, message: &str, status: u16) -> Failure {
+    let text = if code.is_empty() { format!("http {status}: {message}") } else { format!("{code}: {message}") };
+    match code {
+        "ProvisionedThroughputExceededException"
+        | "LimitExceededException"
+        | "KMSThrottlingException"
+        | "ThrottlingException"
+        | "Throttling"
+        | "RequestLimitExceeded"
+        | "TooManyRequestsException"
+        // A stream that is being made or changed takes no ListShards for a moment.
+        | "ResourceInUseException" => Failure::Throttled(text),
+        "ExpiredIteratorException" | "ExpiredNextTokenException" => Failure::Expired(text),
+        "ResourceNotFoundException" => Failure::NotFound(text),
+        "InvalidArgumentException" | "ValidationException" => Failure::InvalidArgument(text),
+        "AccessDeniedException"
+        | "AccessDenied"
+        | "KMSAccessDeniedException"
+        | "KMSDisabledException"
+        | "KMSInvalidStateException"
+        | "KMSNotFoundException"
+        | "KMSOptInRequired"
+        | "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "InvalidSignatureException"
+        | "IncompleteSignature"
+        | "MissingAuthenticationTokenException"
+        | "ExpiredTokenException" => Failure::Denied(text),
+        _ if status >= 500 || status == 429 => Failure::Unreachable(text),
+        _ => Failure::Fatal(text),
+    }
+}
+
+/// An error with its causes, in one line: the SDK's own `Display` stops at "dispatch failure".
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        // Wrappers often repeat what they wrap.
+        if !text.ends_with(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_code_has_its_answer() {
+        for (code, status, passes) in [
+            ("ProvisionedThroughputExceededException", 400, true),
+            ("KMSThrottlingException", 400, true),
+            ("ResourceInUseException", 400, true),
+            ("ExpiredIteratorException", 400, true),
+            ("InternalFailureException", 500, true),
+            ("ServiceUnavailable", 503, true),
+            ("", 502, true),
+            ("ResourceNotFoundException", 400, false),
+            ("InvalidArgumentException", 400, false),
+            ("AccessDeniedException", 400, false),
+            ("ExpiredTokenException", 400, false),
+            ("SomethingNew", 400, false),
+        ] {
+            assert_eq!(by_code(code, "m", status).may_pass(), passes, "{code} {status}");
+        }
+        assert_eq!(
+            by_code("ExpiredIteratorException", "m", 400),
+            Failure::Expired("ExpiredIteratorException: m".into())
+        );
+    }
+
+    #[test]
+    fn an_endpoint_that_is_no_url_is_refused_with_an_example() {
+        for text in ["127.0.0.1:4566", "localhost", "ftp://x", "http://"] {
+            let error = check_endpoint(text).expect_err(text);
+            assert!(error.to_string().contains("http://127.0.0.1:4566"), "{error}");
+        }
+        assert!(check_endpoint("http://127.0.0.1:4566").is_ok());
+    }
+}

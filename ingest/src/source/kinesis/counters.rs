@@ -1,0 +1,63 @@
+//! What the source counts, for metrics.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use schemas::position::ShardId;
+
+/// Shards whose lag is kept; a stream has at most 20,000 open ones by default in the largest regions.
+const LAGS_MAX: usize = 20_000;
+
+/// Counters of one stream since the process began. All are totals.
+#[derive(Debug, Default)]
+pub struct KinesisCounters {
+    /// `GetRecords` calls that gave an answer, empty ones included.
+    pub reads: AtomicU64,
+    pub records: AtomicU64,
+    /// Bytes of data in those records.
+    pub bytes: AtomicU64,
+    /// Calls the service refused for their rate, after the SDK's own attempts.
+    pub throttled: AtomicU64,
+    /// Iterators that had expired (five minutes) and were asked for again.
+    pub expired: AtomicU64,
+    /// Calls that failed on the way (network, timeout, a failing server), after the SDK's own attempts.
+    pub unreachable: AtomicU64,
+    behind_ms: Mutex<BTreeMap<ShardId, u64>>,
+}
+
+impl KinesisCounters {
+    /// How far each open shard's reading is behind its tip, in milliseconds.
+    pub fn behind_ms(&self) -> BTreeMap<ShardId, u64> {
+        self.lags().clone()
+    }
+
+    pub(super) fn read(&self, records: usize, bytes: u64) {
+        add(&self.reads, 1);
+        add(&self.records, records as u64);
+        add(&self.bytes, bytes);
+    }
+
+    pub(super) fn behind(&self, shard: &ShardId, behind_ms: u64) {
+        let mut lags = self.lags();
+        if let Some(lag) = lags.get_mut(shard) {
+            *lag = behind_ms;
+        } else if lags.len() < LAGS_MAX {
+            lags.insert(shard.clone(), behind_ms);
+        }
+    }
+
+    /// The shard has ended: it has no lag any more.
+    pub(super) fn ended(&self, shard: &ShardId) {
+        self.lags().remove(shard);
+    }
+
+    fn lags(&self) -> std::sync::MutexGuard<'_, BTreeMap<ShardId, u64>> {
+        // A map of numbers is whole after any panic.
+        self.behind_ms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(super) fn add(counter: &AtomicU64, n: u64) {
+    counter.fetch_add(n, Ordering::Relaxed);
+}

@@ -1,0 +1,110 @@
+//! What the source needs of Kinesis, in its own words: three calls and one list of failures. `api.rs` speaks it over the SDK,
+//! the tests over a stream in memory that throttles, expires and reshards at will.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use schemas::position::Position;
+
+use super::tree::ListedShard;
+use crate::source::SourceError;
+
+/// Where an iterator begins. There is no `latest`: it would skip what arrives between two attempts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ReadFrom {
+    TrimHorizon,
+    /// The first record that arrived at or after this instant, milliseconds since the epoch.
+    At(i64),
+    After(Position),
+}
+
+/// One page of the list of shards.
+#[derive(Debug, Default)]
+pub(super) struct ShardPage {
+    pub(super) shards: Vec<ListedShard>,
+    pub(super) next: Option<String>,
+}
+
+/// One record, its number unchecked.
+#[derive(Debug, Clone)]
+pub(super) struct RawRecord {
+    pub(super) sequence_number: String,
+    /// Milliseconds since the epoch; 0 where the service does not say.
+    pub(super) arrived_at: i64,
+    pub(super) data: Bytes,
+}
+
+/// What one `GetRecords` gave.
+#[derive(Debug, Default)]
+pub(super) struct RecordPage {
+    pub(super) records: Vec<RawRecord>,
+    /// None: the shard is closed and this is its end.
+    pub(super) next: Option<String>,
+    pub(super) behind_ms: Option<u64>,
+}
+
+impl RecordPage {
+    pub(super) fn bytes(&self) -> u64 {
+        self.records.iter().map(|r| r.data.len() as u64).sum()
+    }
+
+    /// Nothing came and nothing is known to be waiting.
+    pub(super) fn caught_up(&self) -> bool {
+        self.records.is_empty() && self.behind_ms.unwrap_or(0) == 0
+    }
+}
+
+/// Why a call failed, by what to do about it. Every SDK error becomes one of these once, in `api.rs`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Failure {
+    /// Too many calls, or the stream is being changed: slow down.
+    #[error("throttled: {0}")]
+    Throttled(String),
+    /// The iterator (or page token) is older than five minutes: get a new one.
+    #[error("expired: {0}")]
+    Expired(String),
+    /// No such stream or shard.
+    #[error("{0}")]
+    NotFound(String),
+    #[error("{0}")]
+    InvalidArgument(String),
+    /// Credentials are refused, or may not do this (KMS included).
+    #[error("access denied: {0}")]
+    Denied(String),
+    /// Network, timeout, a failing server: may pass.
+    #[error("{0}")]
+    Unreachable(String),
+    /// What no repetition mends.
+    #[error("{0}")]
+    Fatal(String),
+}
+
+impl Failure {
+    /// Trying again after a while may help.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self, Failure::Throttled(_) | Failure::Expired(_) | Failure::Unreachable(_))
+    }
+
+    /// As the error of the source, once nothing more is tried.
+    pub(super) fn into_error(self, doing: String) -> SourceError {
+        match self {
+            Failure::NotFound(_) | Failure::InvalidArgument(_) | Failure::Denied(_) => {
+                SourceError::Config(format!("{doing}: {self}"))
+            }
+            _ => SourceError::Environment { doing, message: self.to_string() },
+        }
+    }
+}
+
+/// One stream.
+#[async_trait]
+pub(super) trait Service: Send + Sync + std::fmt::Debug {
+    /// Where the stream is, for messages: ``stream `x` at http://...``.
+    fn place(&self) -> &str;
+
+    /// A page of all shards, closed ones too; `token` is the page before's `next`.
+    async fn list_shards(&self, token: Option<String>) -> Result<ShardPage, Failure>;
+
+    async fn iterator(&self, shard: &str, from: &ReadFrom) -> Result<String, Failure>;
+
+    async fn records(&self, iterator: &str, limit: i32) -> Result<RecordPage, Failure>;
+}

@@ -1,0 +1,184 @@
+//! Finds shards, claims them and sets a reader on each, parents before children.
+
+use std::sync::Arc;
+
+use schemas::log_entry::Start;
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+
+use super::Shared;
+use super::pace::jitter;
+use super::service::{Failure, Service};
+use super::shard::ShardReader;
+use super::tree::{ListedShard, ShardTree};
+use crate::record::Batch;
+use crate::source::{Claims, SourceError};
+
+/// Pages of up to 1,000 shards in one list.
+const LIST_PAGES_MAX: usize = 1_000;
+
+/// What a task of the source reports.
+#[derive(Debug)]
+pub(super) enum Event {
+    Listed(Vec<ListedShard>),
+    /// This shard was read to its end.
+    Drained(String),
+}
+
+/// Shard readers and the listing in flight. Dropped or shut down, all of it stops.
+pub(super) type Tasks = JoinSet<Result<Event, SourceError>>;
+
+#[derive(Debug)]
+pub(super) struct Supervisor<'a> {
+    shared: Arc<Shared>,
+    tree: ShardTree,
+    tasks: &'a mut Tasks,
+    claims: Claims,
+    out: mpsc::Sender<Batch>,
+    next_listing: Instant,
+    listing: Listing,
+}
+
+/// At most one listing is in flight. A shard that ends meanwhile may have children that it was too early to see: it is done again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listing {
+    Idle,
+    InFlight,
+    InFlightThenAgain,
+}
+
+impl<'a> Supervisor<'a> {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        start: Start,
+        tasks: &'a mut Tasks,
+        claims: Claims,
+        out: mpsc::Sender<Batch>,
+    ) -> Self {
+        let (tree, next_listing) = (ShardTree::new(start), Instant::now());
+        Supervisor { shared, tree, tasks, claims, out, next_listing, listing: Listing::Idle }
+    }
+
+    /// Runs until something fails: a stream has no end.
+    pub(super) async fn run(mut self) -> Result<(), SourceError> {
+        let listing = list(&self.shared, FirstFailure::Unreachable).await?;
+        self.listed(listing).await?;
+        loop {
+            tokio::select! {
+                Some(done) = self.tasks.join_next() => match done.map_err(|e| self.broken(&e))?? {
+                    Event::Listed(listing) => self.listed(listing).await?,
+                    Event::Drained(id) => self.drained(&id).await?,
+                },
+                () = tokio::time::sleep_until(self.next_listing), if self.listing == Listing::Idle => self.start_listing(),
+            }
+        }
+    }
+
+    fn start_listing(&mut self) {
+        if self.listing != Listing::Idle {
+            self.listing = Listing::InFlightThenAgain;
+            return;
+        }
+        self.listing = Listing::InFlight;
+        let shared = Arc::clone(&self.shared);
+        self.tasks.spawn(async move { Ok(Event::Listed(list(&shared, FirstFailure::MayPass).await?)) });
+    }
+
+    async fn listed(&mut self, listing: Vec<ListedShard>) -> Result<(), SourceError> {
+        self.tree.list(listing);
+        self.next_listing = Instant::now() + self.shared.settings.discover_every;
+        let again = self.listing == Listing::InFlightThenAgain;
+        self.listing = Listing::Idle;
+        if again {
+            self.start_listing();
+        }
+        self.begin_ready().await
+    }
+
+    async fn drained(&mut self, id: &str) -> Result<(), SourceError> {
+        tracing::info!(shard = %self.shared.shard_id(id), "shard read to its end");
+        self.tree.drained(id);
+        // A closed shard has children: found now, they are read without waiting for the next round.
+        self.start_listing();
+        self.begin_ready().await
+    }
+
+    /// A claimed shard that had already ended lets its children begin: until none is left.
+    async fn begin_ready(&mut self) -> Result<(), SourceError> {
+        loop {
+            let ready = self.tree.ready();
+            if ready.is_empty() {
+                return Ok(());
+            }
+            for id in ready {
+                self.begin(id).await?;
+            }
+        }
+    }
+
+    async fn begin(&mut self, id: String) -> Result<(), SourceError> {
+        let shard = self.shared.shard_id(&id);
+        let resume = self.claims.claim(shard.clone(), self.tree.first_start(&id)).await?;
+        self.tree.claimed(&id, resume.start.clone());
+        if resume.ended {
+            self.tree.drained(&id);
+            return Ok(());
+        }
+        tracing::info!(%shard, after = %resume.after, start = ?resume.start, "reading shard");
+        let reader = ShardReader::resumed(Arc::clone(&self.shared), &id, resume);
+        let out = self.out.clone();
+        self.tasks.spawn(async move {
+            reader.drain(out).await?;
+            Ok(Event::Drained(id))
+        });
+        Ok(())
+    }
+
+    fn broken(&self, error: &JoinError) -> SourceError {
+        SourceError::Environment { doing: format!("read {}", self.shared.service.place()), message: error.to_string() }
+    }
+}
+
+/// Which failure ends a listing at its first occurrence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FirstFailure {
+    /// At start-up a dead endpoint is told at once, not after minutes of patience.
+    Unreachable,
+    MayPass,
+}
+
+async fn list(shared: &Shared, ends: FirstFailure) -> Result<Vec<ListedShard>, SourceError> {
+    let mut retry = shared.retry();
+    let began = Instant::now();
+    loop {
+        let failure = match pages(&*shared.service).await {
+            Ok(listing) => return Ok(listing),
+            Err(failure) => failure,
+        };
+        let again = match (&failure, ends) {
+            (Failure::Unreachable(_), FirstFailure::Unreachable) => None,
+            (failure, _) if failure.may_pass() => {
+                retry.failed(began.elapsed(), jitter(shared.service.place(), retry.attempt()))
+            }
+            _ => None,
+        };
+        let Some(delay) = again else {
+            return Err(failure.into_error(format!("list the shards of {}", shared.service.place())));
+        };
+        tokio::time::sleep(delay).await;
+    }
+}
+
+async fn pages(service: &dyn Service) -> Result<Vec<ListedShard>, Failure> {
+    let (mut shards, mut token) = (Vec::new(), None);
+    for _ in 0..LIST_PAGES_MAX {
+        let page = service.list_shards(token).await?;
+        shards.extend(page.shards);
+        token = page.next;
+        if token.is_none() {
+            return Ok(shards);
+        }
+    }
+    Err(Failure::Fatal(format!("more than {LIST_PAGES_MAX} pages of shards")))
+}

@@ -1,0 +1,205 @@
+//! A stream in memory: reshards, throttles, expires and trims on command, which no emulator does.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::source::kinesis::service::{Failure, RawRecord, ReadFrom, RecordPage, Service, ShardPage};
+use crate::source::kinesis::tree::ListedShard;
+
+/// Real numbers have 56 digits.
+pub(super) fn sequence(n: u64) -> String {
+    format!("4959033827149025660855969253836157109592157598913{n:07}")
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    List,
+    Iterator,
+    Records,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    parents: Vec<String>,
+    records: Vec<(u64, i64)>,
+    closed: bool,
+    gone: bool,
+}
+
+#[derive(Debug)]
+struct State {
+    shards: BTreeMap<String, Shard>,
+    sequence: u64,
+    now: i64,
+    list_page: usize,
+    calls: Vec<Call>,
+    iterators: Vec<(String, ReadFrom)>,
+    failures: VecDeque<(Call, Failure)>,
+}
+
+#[derive(Debug)]
+pub(super) struct FakeStream(Mutex<State>);
+
+impl FakeStream {
+    pub(super) fn new(shards: &[&str]) -> Self {
+        let shards = shards.iter().map(|id| (id.to_string(), Shard::default())).collect();
+        FakeStream(Mutex::new(State {
+            shards,
+            sequence: 0,
+            now: 1_000,
+            list_page: 1_000,
+            calls: Vec::new(),
+            iterators: Vec::new(),
+            failures: VecDeque::new(),
+        }))
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().expect("no test panics holding it")
+    }
+
+    /// Adds records that arrive now; gives back their numbers.
+    pub(super) fn put(&self, id: &str, count: u64) -> Vec<u64> {
+        let mut state = self.state();
+        let (first, now) = (state.sequence + 1, state.now);
+        state.sequence += count;
+        let shard = state.shards.get_mut(id).expect("shard of the test");
+        assert!(!shard.closed, "put to a closed shard");
+        shard.records.extend((first..first + count).map(|n| (n, now)));
+        (first..first + count).collect()
+    }
+
+    /// A record with any number, as a broken server would give it.
+    pub(super) fn put_numbered(&self, id: &str, n: u64) {
+        let mut state = self.state();
+        let now = state.now;
+        state.shards.get_mut(id).expect("shard of the test").records.push((n, now));
+    }
+
+    /// A split (one parent) or a merge (two).
+    pub(super) fn reshard(&self, parents: &[&str], children: &[&str]) {
+        let mut state = self.state();
+        for parent in parents {
+            state.shards.get_mut(*parent).expect("parent of the test").closed = true;
+        }
+        for child in children {
+            let parents = parents.iter().map(|p| p.to_string()).collect();
+            state.shards.insert(child.to_string(), Shard { parents, ..Shard::default() });
+        }
+    }
+
+    pub(super) fn set_now(&self, now: i64) {
+        self.state().now = now;
+    }
+
+    pub(super) fn set_list_page(&self, page: usize) {
+        self.state().list_page = page;
+    }
+
+    /// The next `times` calls of this kind fail.
+    pub(super) fn fail(&self, call: Call, failure: &Failure, times: usize) {
+        self.state().failures.extend(std::iter::repeat_n((call, failure.clone()), times));
+    }
+
+    /// Retention has passed, or the shard's first records have.
+    pub(super) fn trim(&self, id: &str, keep: usize) {
+        let mut state = self.state();
+        let shard = state.shards.get_mut(id).expect("shard of the test");
+        let drop = shard.records.len() - keep;
+        shard.records.drain(..drop);
+    }
+
+    pub(super) fn remove(&self, id: &str) {
+        self.state().shards.get_mut(id).expect("shard of the test").gone = true;
+    }
+
+    pub(super) fn iterators(&self) -> Vec<(String, ReadFrom)> {
+        self.state().iterators.clone()
+    }
+
+    pub(super) fn calls(&self, call: Call) -> usize {
+        self.state().calls.iter().filter(|c| **c == call).count()
+    }
+}
+
+impl State {
+    fn called(&mut self, call: Call) -> Result<(), Failure> {
+        self.calls.push(call);
+        match self.failures.iter().position(|(failing, _)| *failing == call) {
+            Some(at) => Err(self.failures.remove(at).expect("it was just found").1),
+            None => Ok(()),
+        }
+    }
+
+    fn shard(&self, id: &str) -> Result<&Shard, Failure> {
+        let found = self.shards.get(id).filter(|shard| !shard.gone);
+        found.ok_or_else(|| Failure::NotFound(format!("no shard {id}")))
+    }
+}
+
+#[async_trait]
+impl Service for FakeStream {
+    fn place(&self) -> &str {
+        "stream `events` at fake"
+    }
+
+    async fn list_shards(&self, token: Option<String>) -> Result<ShardPage, Failure> {
+        let mut state = self.state();
+        state.called(Call::List)?;
+        let skip: usize = token.map_or(0, |t| t.parse().expect("our own token"));
+        let listed = state.shards.iter().filter(|(_, shard)| !shard.gone);
+        let mut shards: Vec<ListedShard> = listed
+            .map(|(id, shard)| ListedShard { id: id.clone(), parents: shard.parents.clone() })
+            .skip(skip)
+            .collect();
+        let more = shards.len() > state.list_page;
+        shards.truncate(state.list_page);
+        Ok(ShardPage { next: more.then(|| (skip + shards.len()).to_string()), shards })
+    }
+
+    async fn iterator(&self, id: &str, from: &ReadFrom) -> Result<String, Failure> {
+        let mut state = self.state();
+        state.called(Call::Iterator)?;
+        state.iterators.push((id.to_string(), from.clone()));
+        // An iterator says after which number to read on.
+        let records = &state.shard(id)?.records;
+        let after = match from {
+            ReadFrom::TrimHorizon => 0,
+            ReadFrom::At(at) if *at > state.now => {
+                return Err(Failure::InvalidArgument("instant in the future".into()));
+            }
+            ReadFrom::At(at) => {
+                records.iter().find(|(_, arrived)| arrived >= at).map_or(state.sequence, |(n, _)| n - 1)
+            }
+            ReadFrom::After(position) => {
+                let text = position.sequence();
+                text[text.len() - 7..].parse().expect("our own number")
+            }
+        };
+        Ok(format!("{id} {after}"))
+    }
+
+    async fn records(&self, iterator: &str, limit: i32) -> Result<RecordPage, Failure> {
+        let mut state = self.state();
+        state.called(Call::Records)?;
+        let (id, after) = iterator.split_once(' ').expect("our own iterator");
+        let mut after: u64 = after.parse().expect("our own iterator");
+        let shard = state.shard(id)?;
+        let waiting: Vec<_> = shard.records.iter().skip_while(|(n, _)| *n <= after).collect();
+        let taken = &waiting[..waiting.len().min(limit as usize)];
+        after = taken.last().map_or(after, |(n, _)| *n);
+        let more = waiting.len() > taken.len();
+        Ok(RecordPage {
+            records: taken.iter().map(|(n, arrived_at)| raw(*n, *arrived_at)).collect(),
+            next: (more || !shard.closed).then(|| format!("{id} {after}")),
+            behind_ms: Some(if more { 500 } else { 0 }),
+        })
+    }
+}
+
+fn raw(n: u64, arrived_at: i64) -> RawRecord {
+    RawRecord { sequence_number: sequence(n), arrived_at, data: Bytes::from(n.to_string()) }
+}

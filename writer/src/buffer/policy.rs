@@ -1,0 +1,155 @@
+//! When a buffer is cut: pure decisions over its figures and the time.
+
+use std::time::Duration;
+
+use schemas::log_entry::FlushReason;
+
+use crate::settings::BufferSettings;
+
+/// Share of the memory cap at which the largest buffers are cut early, in percent: the rest is for what is being written.
+pub const MEMORY_HIGH_PERCENT: u64 = 60;
+/// ... and how far down that brings the open buffers.
+pub const MEMORY_LOW_PERCENT: u64 = 40;
+
+/// What is known of one open buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Figures {
+    pub rows: u64,
+    /// Bytes of events.
+    pub data_bytes: u64,
+    /// Milliseconds since the epoch.
+    pub opened_at: i64,
+    pub last_row_at: i64,
+}
+
+/// Is it due, and why? `ratio` is file bytes per event byte as seen lately.
+pub fn due(figures: &Figures, settings: &BufferSettings, ratio: f64, now: i64) -> Option<FlushReason> {
+    if let Some(reason) = full(figures.rows, figures.data_bytes, settings, ratio) {
+        return Some(reason);
+    }
+    if waited(figures.opened_at, now) >= settings.age {
+        return Some(FlushReason::Age);
+    }
+    if waited(figures.last_row_at, now) >= settings.idle {
+        return Some(FlushReason::Idle);
+    }
+    None
+}
+
+/// Is it full, whatever the time?
+pub fn full(rows: u64, data_bytes: u64, settings: &BufferSettings, ratio: f64) -> Option<FlushReason> {
+    if file_bytes(data_bytes, ratio) >= settings.size {
+        return Some(FlushReason::Size);
+    }
+    if rows >= settings.rows {
+        return Some(FlushReason::Rows);
+    }
+    None
+}
+
+/// What the buffer's file will have, in bytes, as far as one can tell before it is made.
+pub fn file_bytes(data_bytes: u64, ratio: f64) -> u64 {
+    (data_bytes as f64 * ratio) as u64
+}
+
+fn waited(since: i64, now: i64) -> Duration {
+    Duration::from_millis(u64::try_from(now.saturating_sub(since)).unwrap_or(0))
+}
+
+/// Which buffers to cut when the memory is nearly used up: the largest first, until the open ones are down to the low mark.
+/// Where sizes are about the same this is the order given (oldest first).
+pub fn over_memory(allocated: &[u64], open: u64, limit: u64) -> Vec<usize> {
+    if open <= limit / 100 * MEMORY_HIGH_PERCENT {
+        return Vec::new();
+    }
+    let mut order: Vec<usize> = (0..allocated.len()).collect();
+    order.sort_by_key(|i| std::cmp::Reverse(allocated[*i]));
+    let target = limit / 100 * MEMORY_LOW_PERCENT;
+    let mut left = open;
+    order.retain(|i| {
+        let cut = left > target;
+        left = left.saturating_sub(if cut { allocated[*i] } else { 0 });
+        cut
+    });
+    order
+}
+
+/// How often buffers are looked at, so that none is late by more than about a tenth of its limit.
+pub fn tick(settings: &BufferSettings) -> Duration {
+    (settings.age.min(settings.idle) / 10).clamp(Duration::from_millis(10), Duration::from_secs(1))
+}
+
+/// Running estimate of file bytes per event byte.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ratio(f64);
+
+impl Default for Ratio {
+    /// Before the first file: Parquet with zstd takes about a fifth of the JSON.
+    fn default() -> Self {
+        Ratio(0.2)
+    }
+}
+
+impl Ratio {
+    pub fn get(self) -> f64 {
+        self.0
+    }
+
+    /// Takes a finished file into account: large ones count, small ones (mostly footer) hardly.
+    pub fn seen(&mut self, data_bytes: u64, file_bytes: u64) {
+        if data_bytes > 0 {
+            let weight = 0.5 * data_bytes as f64 / (data_bytes as f64 + 4_000_000.0);
+            self.0 += weight * (file_bytes as f64 / data_bytes as f64 - self.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> BufferSettings {
+        BufferSettings {
+            size: 1000,
+            age: Duration::from_secs(300),
+            idle: Duration::from_secs(60),
+            rows: 10,
+            memory: 1_000_000,
+        }
+    }
+
+    fn figures(rows: u64, data_bytes: u64, opened_at: i64, last_row_at: i64) -> Figures {
+        Figures { rows, data_bytes, opened_at, last_row_at }
+    }
+
+    #[test]
+    fn each_limit_cuts_at_its_value_and_not_before() {
+        let s = settings();
+        let at = |f: Figures, now| due(&f, &s, 0.5, now);
+        assert_eq!(at(figures(1, 1999, 0, 0), 0), None);
+        assert_eq!(at(figures(1, 2000, 0, 0), 0), Some(FlushReason::Size));
+        assert_eq!(at(figures(9, 1, 0, 0), 0), None);
+        assert_eq!(at(figures(10, 1, 0, 0), 0), Some(FlushReason::Rows));
+        assert_eq!(at(figures(1, 1, 0, 250_000), 299_999), None);
+        assert_eq!(at(figures(1, 1, 0, 250_000), 300_000), Some(FlushReason::Age));
+        assert_eq!(at(figures(1, 1, 0, 5_000), 64_999), None);
+        assert_eq!(at(figures(1, 1, 0, 5_000), 65_000), Some(FlushReason::Idle));
+        assert_eq!(at(figures(1, 1, 100, 100), 0), None, "a clock that went back is no reason");
+    }
+
+    #[test]
+    fn memory_takes_the_largest_down_to_the_low_mark() {
+        assert!(over_memory(&[10, 590], 600, 1000).is_empty());
+        assert_eq!(over_memory(&[10, 300, 301], 611, 1000), vec![2]);
+        assert_eq!(over_memory(&[100; 7], 700, 1000), vec![0, 1, 2]);
+    }
+
+    #[test]
+    fn ratio_follows_large_files_and_shrugs_off_small_ones() {
+        let mut ratio = Ratio::default();
+        ratio.seen(1_000, 9_000);
+        assert!((ratio.get() - 0.2).abs() < 0.01);
+        (0..50).for_each(|_| ratio.seen(100_000_000, 10_000_000));
+        assert!((ratio.get() - 0.1).abs() < 0.001);
+    }
+}

@@ -1,0 +1,120 @@
+//! Finishing what a former owner had cut: the spans are read again, the same rows go into the same files at the same names.
+
+use std::collections::BTreeMap;
+
+use hashbrown::HashMap;
+use schemas::log_entry::{Cut, File, Object, Target};
+use schemas::position::{Position, ShardId, Span};
+
+use super::committer::objects;
+use super::cut::{FileRules, Made, Naming, make};
+use crate::buffer::Buffer;
+use crate::buffer::rope::RowIn;
+use crate::error::WriterError;
+use crate::store::Lake;
+
+/// One file to be made again.
+#[derive(Debug)]
+struct Pending {
+    by: String,
+    cut: u64,
+    number: usize,
+    file: File,
+    buffer: Buffer,
+}
+
+/// The files of unfinished cuts that were made under one set of rules, collecting their rows.
+#[derive(Debug, Default)]
+pub struct Redo {
+    pending: Vec<Pending>,
+    by_target: HashMap<Target, Vec<usize>>,
+}
+
+impl Redo {
+    /// The files of `cuts`; `shards` are the names rows refer to by index.
+    pub fn new<'a>(cuts: impl Iterator<Item = &'a Cut>, shards: &[ShardId]) -> Self {
+        let mut redo = Redo::default();
+        for cut in cuts {
+            for (number, file) in cut.files.iter().enumerate() {
+                let mut buffer = Buffer::new(file.target.clone(), 0);
+                buffer.before = befores(file, shards);
+                redo.by_target.entry(file.target.clone()).or_default().push(redo.pending.len());
+                redo.pending.push(Pending { by: cut.by.clone(), cut: cut.cut, number, file: file.clone(), buffer });
+            }
+        }
+        redo
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// The spans to read again, by shard.
+    pub fn spans(&self) -> BTreeMap<ShardId, Span> {
+        let mut out: BTreeMap<ShardId, Span> = BTreeMap::new();
+        for (shard, span) in self.pending.iter().flat_map(|p| &p.file.spans) {
+            let whole = out.entry(shard.clone()).or_insert_with(|| span.clone());
+            whole.from = whole.from.clone().min(span.from.clone());
+            whole.to = whole.to.clone().max(span.to.clone());
+        }
+        out
+    }
+
+    /// Takes the row if one of the files is missing it. A row with a mark that no file wants is stored already.
+    pub fn offer(&mut self, target: &Target, shard: &ShardId, row: RowIn<'_>) -> bool {
+        let Some(candidates) = self.by_target.get(target) else { return false };
+        let wanted =
+            |i: &&usize| self.pending[**i].file.spans.get(shard).is_some_and(|span: &Span| span.contains(row.position));
+        let Some(index) = candidates.iter().find(wanted).copied() else { return false };
+        self.pending[index].buffer.rope.push(row);
+        true
+    }
+
+    /// Makes and stores all files. They must hold as many rows as their entries say: fewer means that the source has lost some.
+    pub async fn store(self, lake: &Lake, shards: &[ShardId], rules: &FileRules) -> Result<usize, WriterError> {
+        let count = self.pending.len();
+        for pending in self.pending {
+            let naming =
+                Naming { writer: &pending.by, cut: pending.cut, file: pending.number, reason: pending.file.reason };
+            let made = make(&pending.buffer, shards, rules, naming)?;
+            compare(&pending, &made)?;
+            for (store, path, bytes) in objects(lake, made) {
+                store.put(&path, bytes).await?;
+            }
+        }
+        Ok(count)
+    }
+}
+
+fn befores(file: &File, shards: &[ShardId]) -> BTreeMap<u32, Position> {
+    let index = |shard: &ShardId| shards.iter().position(|s| s == shard).map(|i| i as u32);
+    file.spans.iter().filter_map(|(shard, span)| Some((index(shard)?, span.from.clone()))).collect()
+}
+
+fn compare(pending: &Pending, made: &Made) -> Result<(), WriterError> {
+    let rows = |object: &Option<Object>| object.as_ref().map_or(0, |o| o.rows);
+    let (was, is) = (&pending.file, &made.file);
+    if rows(&was.object) != rows(&is.object) || rows(&was.rejects) != rows(&is.rejects) {
+        return Err(WriterError::Corrupt(format!(
+            "cut {} of writer {}: the file for {} had {} rows and {} rejects, but its spans read again give {} and {}: \
+             the source no longer has what it had",
+            pending.cut,
+            pending.by,
+            was.target.path(),
+            rows(&was.object),
+            rows(&was.rejects),
+            rows(&is.object),
+            rows(&is.rejects)
+        )));
+    }
+    if was.object != is.object {
+        // Another version of the encoder: the rows are the same, and one PUT is whole, so either file is right.
+        tracing::warn!(
+            cut = pending.cut,
+            writer = pending.by,
+            target = was.target.path(),
+            "redone file has other bytes"
+        );
+    }
+    Ok(())
+}

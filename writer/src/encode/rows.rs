@@ -1,0 +1,247 @@
+//! Rows to record batches: one pass finds where each member of the event stands, then each column decodes its own value.
+//!
+//! Finding first makes duplicates simple: the last member of a name counts, and the earlier one is never decoded. A row that
+//! does not fit is taken back from every column before the next one is looked at.
+
+use arrow_array::{ArrayRef, RecordBatch};
+use hashbrown::HashSet;
+use schemas::reject::{Reason, Reject};
+
+use super::columns::Column;
+use super::cursor::{Broken, Kind, Members, Value, readable};
+use super::misfit::Fault;
+use super::nested::find;
+use super::plan::{Node, Plan, Source};
+use super::{Explained, Row};
+use crate::error::WriterError;
+
+/// Most rows of one batch: enough to fill vectors, few enough to stay in the second-level cache.
+pub(super) const CHUNK_ROWS: usize = 4096;
+/// A batch is closed when its events' text has reached this many bytes.
+const CHUNK_BYTES: usize = 16 * 1024 * 1024;
+/// Longest event, in bytes; keeps every offset within 31 bits. Sources allow far less.
+const EVENT_BYTES_MAX: usize = 1024 * 1024 * 1024;
+/// Up to this many unread members are compared with each other; more are hashed.
+const COMPARED_MAX: usize = 16;
+
+/// Value of a member in the tree of paths, and whether its name matched exactly.
+#[derive(Debug, Clone, Copy, Default)]
+struct Slot<'a> {
+    value: Option<Value<'a>>,
+    exact: bool,
+}
+
+/// A top-level member that no column reads.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unread<'a> {
+    name: Value<'a>,
+    value: Value<'a>,
+    /// The slot it would fill case aside.
+    slot: Option<usize>,
+}
+
+/// Columns under construction, and what is known of the row at hand.
+#[derive(Debug)]
+pub(super) struct Decoder<'p, 'a> {
+    plan: &'p Plan,
+    columns: Vec<Column>,
+    rows: usize,
+    /// Of the events in this chunk.
+    text_bytes: usize,
+    slots: Vec<Slot<'a>>,
+    unread: Vec<Unread<'a>>,
+}
+
+impl<'p, 'a> Decoder<'p, 'a> {
+    /// `rows` is how many rows to make room for.
+    pub(super) fn new(plan: &'p Plan, rows: usize) -> Self {
+        let columns = plan.columns.iter().map(|c| Column::new(&c.data_type, rows.min(CHUNK_ROWS))).collect();
+        Decoder { plan, columns, rows: 0, text_bytes: 0, slots: vec![], unread: vec![] }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// The batch should be taken before the next row.
+    pub(super) fn is_full(&self) -> bool {
+        self.rows >= CHUNK_ROWS || self.text_bytes >= CHUNK_BYTES
+    }
+
+    /// Adds one row to all columns, or to none.
+    pub(super) fn push(&mut self, row: Row<'a>) -> Result<(), Reject> {
+        self.find_members(row.data)?;
+        let Decoder { plan, columns, slots, unread, rows, .. } = self;
+        for (column, plan) in columns.iter_mut().zip(&plan.columns) {
+            if let Err(fault) = append(column, plan.source, slots, unread, &row) {
+                columns.iter_mut().for_each(|c| c.truncate(*rows));
+                return Err(fault.reject(&plan.name));
+            }
+        }
+        self.rows += 1;
+        self.text_bytes += row.data.len();
+        Ok(())
+    }
+
+    /// Fills the slots and the list of unread members.
+    fn find_members(&mut self, data: &'a [u8]) -> Result<(), Reject> {
+        if data.len() > EVENT_BYTES_MAX {
+            let message = format!("the event has {} bytes; want at most {EVENT_BYTES_MAX}", data.len());
+            return Err(Reject::new(Reason::NotJson, message));
+        }
+        let text = simdutf8::basic::from_utf8(data).map_err(|_| Fault::Broken.reject(""))?;
+        self.slots.clear();
+        self.slots.resize(self.plan.slots, Slot::default());
+        self.unread.clear();
+        scan(&self.plan.root, text, &mut self.slots, Some(&mut self.unread)).map_err(|e| Fault::from(e).reject(""))?;
+        let Decoder { slots, unread, .. } = self;
+        unread.retain(|member| !member.is_read(slots));
+        keep_last(unread);
+        Ok(())
+    }
+
+    /// Top-level members of the last row that no column reads, each name once.
+    pub(super) fn unread(&self) -> &[Unread<'a>] {
+        &self.unread
+    }
+
+    /// What became of the last row's members.
+    pub(super) fn explain(&self) -> Explained {
+        let is_null = |source| match source {
+            Source::Slot(slot) => self.slots[slot].value.is_none_or(Value::is_null),
+            _ => false,
+        };
+        let nulls = self.plan.columns.iter().filter(|c| is_null(c.source)).map(|c| c.name.clone()).collect();
+        Explained { nulls, unread: self.unread.iter().map(Unread::name).collect() }
+    }
+
+    /// For each leaf of the file, whether the values so far want a dictionary.
+    pub(super) fn repeats(&self) -> Vec<bool> {
+        let mut leaves = vec![];
+        self.columns.iter().for_each(|column| column.repeats(&mut leaves));
+        leaves
+    }
+
+    /// The rows so far; the decoder is empty afterwards.
+    pub(super) fn take(&mut self) -> Result<RecordBatch, WriterError> {
+        self.rows = 0;
+        self.text_bytes = 0;
+        let schema = &self.plan.schema;
+        let arrays: Result<Vec<ArrayRef>, _> =
+            self.columns.iter_mut().zip(schema.fields()).map(|(c, field)| c.finish(field.data_type())).collect();
+        arrays
+            .and_then(|arrays| RecordBatch::try_new(schema.clone(), arrays))
+            .map_err(|e| WriterError::Config(format!("columns do not make a record batch: {e}")))
+    }
+}
+
+fn append(
+    column: &mut Column,
+    source: Source,
+    slots: &[Slot<'_>],
+    unread: &[Unread<'_>],
+    row: &Row<'_>,
+) -> Result<(), Fault> {
+    match source {
+        Source::Slot(slot) => return column.append(slots[slot].value),
+        Source::Shard => column.append_with(|out| out.extend_from_slice(row.shard.as_bytes())),
+        Source::Position => column.append_with(|out| write_position(row, out)),
+        Source::ArrivedAt => column.append_millis(row.arrived_at),
+        Source::Rest if unread.is_empty() => column.append_null(),
+        Source::Rest => column.append_with(|out| write_rest(unread, out)),
+    }
+    Ok(())
+}
+
+/// As [`schemas::position::Position`] is written.
+fn write_position(row: &Row<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(row.sequence.as_bytes());
+    if row.sub != 0 {
+        out.extend_from_slice(format!(".{}", row.sub).as_bytes());
+    }
+}
+
+fn write_rest(unread: &[Unread<'_>], out: &mut Vec<u8>) {
+    for (index, member) in unread.iter().enumerate() {
+        out.push(if index == 0 { b'{' } else { b',' });
+        out.extend_from_slice(member.name.text.as_bytes());
+        out.push(b':');
+        out.extend_from_slice(member.value.text.as_bytes());
+    }
+    out.push(b'}');
+}
+
+/// Notes the value of every member the tree reads. Recursion is as deep as the longest column path.
+fn scan<'a>(
+    node: &Node,
+    object: &'a str,
+    slots: &mut [Slot<'a>],
+    mut unread: Option<&mut Vec<Unread<'a>>>,
+) -> Result<(), Broken> {
+    let mut members = Members::of(object)?;
+    while let Some(member) = members.next()? {
+        let found = find(&node.names, member.name);
+        let slot = found.map(|f| node.members[f.index].slot);
+        let exact = found.is_some_and(|f| f.exact);
+        if let Some(slot) = slot.map(|index| &mut slots[index])
+            && (exact || !slot.exact)
+        {
+            *slot = Slot { value: Some(member.value), exact };
+        }
+        if !exact && let Some(unread) = unread.as_deref_mut() {
+            unread.push(Unread { name: member.name, value: member.value, slot });
+        }
+    }
+    for member in &node.members {
+        if let (Some(below), Some(value)) = (&member.below, slots[member.slot].value)
+            && value.kind == Kind::Object
+        {
+            scan(below, value.text, slots, None)?;
+        }
+    }
+    Ok(())
+}
+
+impl Unread<'_> {
+    /// It was taken after all, case aside.
+    fn is_read(&self, slots: &[Slot<'_>]) -> bool {
+        let taken = self.slot.and_then(|slot| slots[slot].value);
+        taken.is_some_and(|value| std::ptr::eq(value.text.as_ptr(), self.value.text.as_ptr()))
+    }
+
+    /// The name, readable.
+    pub(super) fn name(&self) -> String {
+        readable(self.name)
+    }
+
+    /// The name as written, if it is written without escapes.
+    pub(super) fn plain_name(&self) -> Option<&str> {
+        (self.name.kind == Kind::String).then(|| self.name.inner())
+    }
+
+    fn has_name_of(&self, other: &Unread<'_>) -> bool {
+        match (self.plain_name(), other.plain_name()) {
+            (Some(a), Some(b)) => a == b,
+            _ => self.name() == other.name(),
+        }
+    }
+}
+
+/// Of members with the same name only the last stays. An event may have a million members, so this must not be quadratic.
+fn keep_last(unread: &mut Vec<Unread<'_>>) {
+    if unread.len() <= COMPARED_MAX {
+        let mut index = 0;
+        while index < unread.len() {
+            let shadowed = unread[index + 1..].iter().any(|later| later.has_name_of(&unread[index]));
+            if shadowed {
+                unread.remove(index);
+            } else {
+                index += 1;
+            }
+        }
+        return;
+    }
+    let mut seen = HashSet::with_capacity(unread.len());
+    let mut last: Vec<bool> = unread.iter().rev().map(|member| seen.insert(member.name())).collect();
+    unread.retain(|_| last.pop().unwrap_or(true));
+}

@@ -1,0 +1,59 @@
+//! What the pipeline's side and the committer's side of the writer share.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::buffer::budget::Budget;
+use crate::buffer::policy::Ratio;
+use crate::metrics::WriterMetrics;
+use crate::progress::Shards;
+
+/// Milliseconds since the epoch. Injected: tests and simulations bring their own.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> i64 + Send + Sync>);
+
+impl Clock {
+    pub fn new(now: impl Fn() -> i64 + Send + Sync + 'static) -> Self {
+        Clock(Arc::new(now))
+    }
+
+    pub fn now(&self) -> i64 {
+        (self.0)()
+    }
+}
+
+impl std::fmt::Debug for Clock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct Shared {
+    pub budget: Budget,
+    pub shards: Shards,
+    pub clock: Clock,
+    pub metrics: Arc<WriterMetrics>,
+    ratio: Mutex<Ratio>,
+}
+
+impl Shared {
+    pub fn new(memory: u64, clock: Clock, metrics: Arc<WriterMetrics>) -> Self {
+        Shared {
+            budget: Budget::new(memory),
+            shards: Shards::default(),
+            clock,
+            metrics,
+            ratio: Mutex::new(Ratio::default()),
+        }
+    }
+
+    /// File bytes per event byte, as seen lately.
+    pub fn ratio(&self) -> f64 {
+        self.ratio.lock().unwrap_or_else(PoisonError::into_inner).get()
+    }
+
+    pub fn saw_file(&self, data_bytes: u64, file_bytes: u64) {
+        self.ratio.lock().unwrap_or_else(PoisonError::into_inner).seen(data_bytes, file_bytes);
+    }
+}

@@ -1,0 +1,249 @@
+//! The object stores behind the lake's three URLs, and what we demand of them.
+//!
+//! Everything goes through `object_store`. Two things are added: local folders are made durable (staged outside the listing,
+//! fsynced, renamed or linked into place), and a store that ignores `If-None-Match` is refused at start-up, because the writer
+//! log would have two authors for one entry.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use futures::stream::BoxStream;
+use object_store::aws::AmazonS3Builder;
+use object_store::path::Path;
+use object_store::{
+    BackoffConfig, ClientOptions, Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, RetryConfig,
+};
+use url::Url;
+
+use crate::error::WriterError;
+use crate::settings::LakeSettings;
+use crate::store_local::LocalFolder;
+
+/// Retries of one request to a remote store, and how long they may take altogether.
+pub const REQUEST_RETRIES: usize = 10;
+pub const RETRY_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a remote store may take to answer the first request of all (credentials, DNS, TLS included).
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// One URL: a store and the prefix below which everything lies.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<dyn ObjectStore>,
+    prefix: String,
+    url: String,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Store({})", self.url)
+    }
+}
+
+/// What became of a create-if-absent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Created {
+    /// The object is there with exactly these bytes, by this call or by an earlier try of it.
+    Ours,
+    /// The object is someone else's; its bytes.
+    Theirs(Bytes),
+}
+
+impl Store {
+    /// Any store below a prefix (`""` for its root). `url` is what messages call it.
+    pub fn new(inner: Arc<dyn ObjectStore>, prefix: &str, url: &str) -> Self {
+        Store { inner, prefix: prefix.trim_matches('/').to_string(), url: url.to_string() }
+    }
+
+    /// `file:///folder/` or `s3://bucket/prefix/`.
+    pub fn open(url: &str, settings: &LakeSettings) -> Result<Store, WriterError> {
+        let parsed = Url::parse(url).map_err(|e| WriterError::Config(format!("lake url `{url}`: {e}")))?;
+        match parsed.scheme() {
+            "file" => {
+                let folder = parsed
+                    .to_file_path()
+                    .map_err(|()| WriterError::Config(format!("lake url `{url}`: write file:///absolute/path/")))?;
+                Ok(Store::new(Arc::new(LocalFolder::open(folder)?), "", url))
+            }
+            "s3" => Ok(Store::new(s3(&parsed, settings)?, parsed.path(), url)),
+            other => Err(WriterError::Config(format!(
+                "lake url `{url}`: `{other}` is no known scheme; write file:// or s3://"
+            ))),
+        }
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn path(&self, relative: &str) -> Result<Path, WriterError> {
+        let full = if self.prefix.is_empty() { relative.to_string() } else { format!("{}/{relative}", self.prefix) };
+        // `parse`, not `from`: hive escapes (`%2F`) must reach the store as they are, not escaped a second time.
+        Path::parse(&full).map_err(|e| WriterError::Corrupt(format!("object name `{full}`: {e}")))
+    }
+
+    fn failed(&self, doing: &str, relative: &str, cause: &Error) -> WriterError {
+        let at = self.url.trim_end_matches('/');
+        WriterError::environment(format!("cannot {doing} {at}/{relative}"), one_line(cause))
+    }
+
+    /// Writes or overwrites.
+    pub async fn put(&self, relative: &str, bytes: Bytes) -> Result<(), WriterError> {
+        let path = self.path(relative)?;
+        self.inner.put(&path, bytes.into()).await.map(|_| ()).map_err(|e| self.failed("write", relative, &e))
+    }
+
+    /// Writes unless there is such an object.
+    ///
+    /// A request may be applied although its answer is lost; the retry then finds the object there. So an object that is there
+    /// is read and compared: our own bytes are our own success. (S3 may also answer 409 while another create is under way.)
+    pub async fn create(&self, relative: &str, bytes: Bytes) -> Result<Created, WriterError> {
+        let path = self.path(relative)?;
+        let mut last = None;
+        for _ in 0..CREATE_TRIES {
+            let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+            match self.inner.put_opts(&path, bytes.clone().into(), options).await {
+                Ok(_) => return Ok(Created::Ours),
+                Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => {}
+                Err(error) => last = Some(error),
+            }
+            match self.get(relative).await? {
+                Some(there) if there == bytes => return Ok(Created::Ours),
+                Some(there) => return Ok(Created::Theirs(there)),
+                None => tokio::time::sleep(CREATE_PAUSE).await,
+            }
+        }
+        let never = || Error::Generic { store: "store", source: "create neither succeeds nor finds an object".into() };
+        Err(self.failed("create", relative, &last.unwrap_or_else(never)))
+    }
+
+    /// The object's bytes, `None` if there is none.
+    pub async fn get(&self, relative: &str) -> Result<Option<Bytes>, WriterError> {
+        let path = self.path(relative)?;
+        let read = async { self.inner.get(&path).await?.bytes().await };
+        match read.await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(e) => Err(self.failed("read", relative, &e)),
+        }
+    }
+
+    /// Names below `folder` (relative to this store), in byte order, those after `after` if given.
+    pub async fn list(&self, folder: &str, after: Option<&str>) -> Result<Vec<String>, WriterError> {
+        let path = self.path(folder)?;
+        let found: BoxStream<'_, _> = match after {
+            Some(name) => self.inner.list_with_offset(Some(&path), &self.path(name)?),
+            None => self.inner.list(Some(&path)),
+        };
+        let metas: Vec<ObjectMeta> = found.try_collect().await.map_err(|e| self.failed("list", folder, &e))?;
+        let strip = if self.prefix.is_empty() { 0 } else { self.prefix.len() + 1 };
+        let mut names: Vec<String> = metas.iter().map(|m| m.location.as_ref()[strip..].to_string()).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    pub async fn delete(&self, relative: &str) -> Result<(), WriterError> {
+        let path = self.path(relative)?;
+        match self.inner.delete(&path).await {
+            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+            Err(e) => Err(self.failed("delete", relative, &e)),
+        }
+    }
+
+    /// Proves that the store answers and the bucket is there, without writing where readers look.
+    pub async fn reach(&self) -> Result<(), WriterError> {
+        let path = self.path("_alluvium-none")?;
+        let answer = tokio::time::timeout(PROBE_TIMEOUT, self.inner.list_with_delimiter(Some(&path))).await;
+        match answer {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(e)) => Err(self.failed("list", "", &e)),
+            Err(_) => Err(self.no_answer()),
+        }
+    }
+
+    fn no_answer(&self) -> WriterError {
+        let waited = format!("no answer within {} s", PROBE_TIMEOUT.as_secs());
+        WriterError::environment(format!("cannot reach {}", self.url), waited)
+    }
+
+    /// Proves that the store can be written and that it keeps create-if-absent: creating the same name twice with different
+    /// bytes must fail the second time.
+    pub async fn probe(&self, name: &str) -> Result<(), WriterError> {
+        let doubled = async {
+            let first = self.create(name, Bytes::from_static(b"{\"probe\":1}")).await?;
+            let second = self.create(name, Bytes::from_static(b"{\"probe\":2}")).await?;
+            self.delete(name).await?;
+            Ok::<_, WriterError>((first, second))
+        };
+        let answered = tokio::time::timeout(PROBE_TIMEOUT, doubled).await.map_err(|_| self.no_answer())?;
+        match answered? {
+            (Created::Ours, Created::Theirs(_)) => Ok(()),
+            _ => Err(WriterError::Config(format!(
+                "{} ignores If-None-Match (an object was created twice): two writers could commit the same log entry; \
+                 use a store with conditional writes (Amazon S3, Ceph 16 or newer, R2)",
+                self.url
+            ))),
+        }
+    }
+}
+
+const CREATE_TRIES: u32 = 5;
+const CREATE_PAUSE: Duration = Duration::from_millis(200);
+
+fn s3(url: &Url, settings: &LakeSettings) -> Result<Arc<dyn ObjectStore>, WriterError> {
+    let retry =
+        RetryConfig { max_retries: REQUEST_RETRIES, retry_timeout: RETRY_TIMEOUT, backoff: BackoffConfig::default() };
+    let http = ClientOptions::new()
+        .with_allow_http(settings.allow_http)
+        .with_connect_timeout(Duration::from_secs(5))
+        .with_timeout(Duration::from_secs(60));
+    let bucket = url.host_str().unwrap_or_default();
+    let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retry).with_client_options(http);
+    if let Some(endpoint) = &settings.endpoint_url {
+        builder = builder.with_endpoint(endpoint).with_virtual_hosted_style_request(false);
+    }
+    if let Some(region) = &settings.region {
+        builder = builder.with_region(region);
+    }
+    let store = builder.build().map_err(|e| WriterError::Config(format!("lake url `{url}`: {}", one_line(&e))))?;
+    Ok(Arc::new(store))
+}
+
+fn one_line(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        cause = inner.source();
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The lake: data files, errors output, state.
+#[derive(Debug, Clone)]
+pub struct Lake {
+    pub table: Store,
+    pub errors: Store,
+    pub state: Store,
+}
+
+impl Lake {
+    pub fn open(settings: &LakeSettings) -> Result<Lake, WriterError> {
+        Ok(Lake {
+            table: Store::open(&settings.url, settings)?,
+            errors: Store::open(&settings.errors, settings)?,
+            state: Store::open(&settings.state, settings)?,
+        })
+    }
+
+    /// The folders that are local, for those who want to show them.
+    pub fn local_folder(url: &str) -> Option<PathBuf> {
+        Url::parse(url).ok().filter(|u| u.scheme() == "file").and_then(|u| u.to_file_path().ok())
+    }
+}

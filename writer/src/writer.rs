@@ -1,0 +1,362 @@
+//! The writer as the pipeline sees it: own shards, take spans in row by row, cut what is due.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use schemas::layout;
+use schemas::log_entry::{Body, Carried, FlushReason, Progress, ShardState, Start, Target};
+use schemas::position::{Position, ShardId, Span};
+use schemas::rules::Rules;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::buffer::rope::RowIn;
+use crate::buffer::{Buffer, Buffers, Pushed, policy};
+use crate::commit::committer::{Committer, ORDERS_MAX, Order};
+use crate::commit::cut::{CUT_FILES_MAX, FileRules, Frozen};
+use crate::commit::log::Log;
+use crate::commit::{redo::Redo, takeover};
+use crate::error::WriterError;
+use crate::settings::BufferSettings;
+use crate::shared::Shared;
+use crate::store::{Created, Lake};
+
+/// Most bytes of events in one cut (a single larger buffer makes a cut of its own).
+pub(crate) const CUT_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Progress messages waiting for the pipeline; more are dropped, the next one says it all again.
+const PROGRESS_MAX: usize = 16;
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct Writer {
+    id: String,
+    lake: Lake,
+    settings: BufferSettings,
+    rules: FileRules,
+    shared: Arc<Shared>,
+    buffers: Buffers,
+    /// Taken out of `buffers`, not ordered yet.
+    frozen: Vec<(Buffer, FlushReason)>,
+    names: Arc<Vec<ShardId>>,
+    index: HashMap<ShardId, u32>,
+    orders: mpsc::Sender<Order>,
+    committer: Option<JoinHandle<Result<(), WriterError>>>,
+    next_cut: u64,
+}
+
+/// A span being taken in.
+#[derive(Debug)]
+pub struct Intake {
+    pub shard: ShardId,
+    index: u32,
+    span: Span,
+    /// Position of the record before the next one.
+    before: Position,
+    now: i64,
+}
+
+/// What was found at the start, for the pipeline to finish.
+#[derive(Debug)]
+pub struct Opened {
+    pub writer: Writer,
+    pub carried: Carried,
+    /// Watermarks as they are written down.
+    pub progress: mpsc::Receiver<BTreeMap<ShardId, Progress>>,
+}
+
+impl Writer {
+    /// Proves the stores, ends former owners, takes their shards over. `id` must never have been used before.
+    pub async fn open(
+        id: &str,
+        lake: Lake,
+        settings: BufferSettings,
+        rules: FileRules,
+        document: &Rules,
+        shared: Arc<Shared>,
+    ) -> Result<Opened, WriterError> {
+        lake.state.probe(&layout::probe(id)).await?;
+        for store in [&lake.table, &lake.errors] {
+            store.reach().await?;
+        }
+        keep_rules(&lake, &rules.fingerprint, document).await?;
+        let mut left = takeover::inherit(&lake.state, id, shared.clock.now()).await?;
+        left.carried.next_cut = 0;
+        left.carried.shards.values_mut().for_each(|state| state.epoch += 1);
+        let mut log = Log::new(lake.state.clone(), id);
+        let open = Body::Open { after: left.after, state: left.carried.clone() };
+        log.append(takeover::entry(shared.clock.now(), 0, open)).await?;
+        let epochs = left.carried.shards.iter().map(|(shard, state)| (shard.clone(), state.epoch));
+        takeover::claim(&lake.state, id, epochs.collect::<Vec<_>>()).await?;
+        let (orders, received) = mpsc::channel(ORDERS_MAX);
+        let (written, progress) = mpsc::channel(PROGRESS_MAX);
+        let committer = Committer::new(lake.clone(), log, shared.clone(), written);
+        let mut writer = Writer {
+            id: id.to_string(),
+            lake,
+            settings,
+            rules,
+            shared,
+            buffers: Buffers::default(),
+            frozen: Vec::new(),
+            names: Arc::default(),
+            index: HashMap::new(),
+            orders,
+            committer: Some(tokio::spawn(committer.run(received))),
+            next_cut: 0,
+        };
+        left.carried.shards.iter().for_each(|(shard, state)| writer.own(shard, state));
+        Ok(Opened { writer, carried: left.carried, progress })
+    }
+
+    fn own(&mut self, shard: &ShardId, state: &ShardState) {
+        self.shared.shards.own(shard, state.watermark.clone(), state.ended);
+        let index = self.names.len() as u32;
+        Arc::make_mut(&mut self.names).push(shard.clone());
+        self.index.insert(shard.clone(), index);
+    }
+
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub fn settings(&self) -> &BufferSettings {
+        &self.settings
+    }
+
+    pub fn owns(&self, shard: &ShardId) -> bool {
+        self.index.contains_key(shard)
+    }
+
+    /// Makes a shard that nobody has owned yet this writer's own.
+    pub async fn claim(&mut self, shard: &ShardId, start: Start) -> Result<(), WriterError> {
+        let state = ShardState {
+            epoch: 1,
+            start,
+            watermark: Position::zero(),
+            ended: false,
+            rules: self.rules.fingerprint.to_string(),
+            marks: BTreeMap::new(),
+        };
+        let shards = BTreeMap::from([(shard.clone(), state.clone())]);
+        self.ask(|reply| Order::Claim { shards, reply }).await?;
+        self.own(shard, &state);
+        Ok(())
+    }
+
+    /// The whole span enters flight, before any record of it is looked at.
+    pub fn enter(&self, shard: &ShardId, span: &Span) -> Result<Intake, WriterError> {
+        self.shared.shards.enter(shard, span)?;
+        let index =
+            *self.index.get(shard).ok_or_else(|| WriterError::Corrupt(format!("shard {shard} is not owned")))?;
+        let now = self.shared.clock.now();
+        Ok(Intake { shard: shard.clone(), index, before: span.from.clone(), span: span.clone(), now })
+    }
+
+    /// A row for a partition of the table.
+    pub fn row(&mut self, intake: &mut Intake, partition: &str, position: &Position, arrived_at: i64, data: &[u8]) {
+        let row = RowIn { shard: intake.index, position, arrived_at, data };
+        let pushed = self.buffers.push_row(partition, row, &intake.before, intake.now);
+        self.pushed(intake, pushed, position);
+        if let Some(reason) = policy::full(pushed.rows, pushed.data_bytes, &self.settings, self.shared.ratio()) {
+            self.frozen.extend(self.buffers.take_row_buffer(partition).map(|buffer| (buffer, reason)));
+        }
+    }
+
+    /// A line for a folder of the errors output.
+    pub fn reject(&mut self, intake: &mut Intake, folder: &str, position: &Position, arrived_at: i64, line: &[u8]) {
+        let row = RowIn { shard: intake.index, position, arrived_at, data: line };
+        let pushed = self.buffers.push_reject(folder, row, &intake.before, intake.now);
+        self.pushed(intake, pushed, position);
+        // Written as it is: its file is as large as its lines.
+        if let Some(reason) = policy::full(pushed.rows, pushed.data_bytes, &self.settings, 1.0) {
+            self.frozen.extend(self.buffers.take_reject_buffer(folder).map(|buffer| (buffer, reason)));
+        }
+    }
+
+    fn pushed(&self, intake: &mut Intake, pushed: Pushed, position: &Position) {
+        self.shared.budget.take(pushed.memory);
+        if pushed.first_of_shard {
+            self.shared.shards.hold(&intake.shard, &intake.before);
+        }
+        intake.before = position.clone();
+    }
+
+    /// A record that needs nothing more (recovery found it stored).
+    pub fn skip(&self, intake: &mut Intake, position: &Position) {
+        intake.before = position.clone();
+    }
+
+    /// The span is taken in. Cuts what is full, and the largest buffers if memory is short.
+    pub async fn leave(&mut self, intake: Intake, at_end: bool) -> Result<(), WriterError> {
+        self.shared.shards.entered(&intake.shard, &intake.span, at_end);
+        let short = self.buffers.take_over_memory(self.shared.budget.limit());
+        self.frozen.extend(short);
+        self.cut_frozen().await
+    }
+
+    /// Cuts every buffer whose time has come.
+    pub async fn cut_due(&mut self) -> Result<(), WriterError> {
+        let (now, ratio) = (self.shared.clock.now(), self.shared.ratio());
+        let settings = &self.settings;
+        let due = self.buffers.take_due(|buffer| policy::due(&buffer.figures(), settings, ratio, now));
+        self.frozen.extend(due);
+        self.observe(now);
+        self.cut_frozen().await
+    }
+
+    /// Cuts everything that is open.
+    pub async fn cut_all(&mut self, reason: FlushReason) -> Result<(), WriterError> {
+        let all = self.buffers.take_due(|_| Some(reason));
+        self.frozen.extend(all);
+        self.cut_frozen().await
+    }
+
+    fn observe(&self, now: i64) {
+        let metrics = &self.shared.metrics;
+        metrics.partition_count.set(self.buffers.len() as i64);
+        metrics.buffer_memory_bytes.set(self.shared.budget.used() as i64);
+        metrics.buffer_memory_limit_bytes.set(self.shared.budget.limit() as i64);
+        let freshness = self.buffers.oldest().map_or(0, |opened| now - opened);
+        metrics.delivery_to_s3_data_freshness_seconds.set(freshness as f64 / 1000.0);
+    }
+
+    async fn cut_frozen(&mut self) -> Result<(), WriterError> {
+        while !self.frozen.is_empty() {
+            let buffers = self.next_cut_buffers();
+            let frozen = Frozen { cut: self.next_cut, rules: self.rules.clone(), buffers, shards: self.names.clone() };
+            self.next_cut += 1;
+            self.order(Order::Cut(Box::new(frozen))).await?;
+        }
+        Ok(())
+    }
+
+    /// The first of the frozen buffers, within the bounds of one cut.
+    fn next_cut_buffers(&mut self) -> Vec<(Buffer, FlushReason)> {
+        let mut bytes = 0;
+        let mut count = 0;
+        for (buffer, _) in self.frozen.iter().take(CUT_FILES_MAX) {
+            bytes += buffer.rope.data_bytes();
+            if bytes > CUT_BYTES_MAX {
+                break;
+            }
+            count += 1;
+        }
+        self.frozen.drain(..count.max(1)).collect()
+    }
+
+    /// Waits until everything cut so far is stored and written down.
+    pub async fn settle(&mut self) -> Result<(), WriterError> {
+        self.ask(|reply| Order::Settle { reply }).await
+    }
+
+    /// Cuts what is open, stores it, gives all shards up: the end of a graceful run.
+    pub async fn release(mut self) -> Result<(), WriterError> {
+        self.cut_all(FlushReason::Shutdown).await?;
+        self.ask(|reply| Order::Release { reply }).await?;
+        self.join().await
+    }
+
+    /// Files of unfinished cuts made under these rules, to be filled by reading their spans again.
+    pub fn redo(&self, carried: &Carried, fingerprint: &str) -> Redo {
+        Redo::new(carried.unfinished.iter().filter(|cut| cut.rules == fingerprint), &self.names)
+    }
+
+    /// Index of a shard for [`RowIn`].
+    pub fn row_in<'a>(&self, intake: &Intake, position: &'a Position, arrived_at: i64, data: &'a [u8]) -> RowIn<'a> {
+        RowIn { shard: intake.index, position, arrived_at, data }
+    }
+
+    /// Stores the files of `redo`.
+    pub async fn store_redo(&self, redo: Redo) -> Result<usize, WriterError> {
+        redo.store(&self.lake, &self.names, &self.rules).await
+    }
+
+    /// Writes down that all inherited cuts are stored.
+    pub async fn redone(&mut self) -> Result<(), WriterError> {
+        self.ask(|reply| Order::Redone { reply }).await
+    }
+
+    /// Keeps a shard's watermark where it is until [`Writer::let_go`].
+    pub fn hold(&self, shard: &ShardId, at: &Position) {
+        self.shared.shards.hold(shard, at);
+    }
+
+    pub fn let_go(&self, shard: &ShardId, at: &Position) {
+        self.shared.shards.let_go([(shard, at)]);
+    }
+
+    /// The rules files are made by from here on. Nothing may be open.
+    pub fn set_rules(&mut self, rules: FileRules) {
+        assert!(self.buffers.is_empty() && self.frozen.is_empty(), "rules change between cuts only");
+        self.rules = rules;
+    }
+
+    pub fn rules(&self) -> &FileRules {
+        &self.rules
+    }
+
+    /// The rules document that a former owner's cuts were made under.
+    pub async fn load_rules(&self, fingerprint: &str) -> Result<Rules, WriterError> {
+        let name = layout::rules(fingerprint);
+        let bytes = self.lake.state.get(&name).await?;
+        let bytes = bytes.ok_or_else(|| WriterError::Corrupt(format!("rules {name} are not in the state folder")))?;
+        serde_json::from_slice(&bytes).map_err(|e| WriterError::Corrupt(format!("rules {name} cannot be read: {e}")))
+    }
+
+    async fn ask(&mut self, order: impl FnOnce(oneshot::Sender<()>) -> Order) -> Result<(), WriterError> {
+        let (reply, answer) = oneshot::channel();
+        self.order(order(reply)).await?;
+        match answer.await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.why_stopped().await),
+        }
+    }
+
+    async fn order(&mut self, order: Order) -> Result<(), WriterError> {
+        match self.orders.send(order).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.why_stopped().await),
+        }
+    }
+
+    /// Resolves when the committer has stopped, which it does by itself only when something has failed for good.
+    pub async fn failed(&mut self) -> WriterError {
+        self.why_stopped().await
+    }
+
+    async fn why_stopped(&mut self) -> WriterError {
+        match self.join().await {
+            Err(error) => error,
+            Ok(()) => WriterError::Corrupt("the committer stopped although it had orders".into()),
+        }
+    }
+
+    async fn join(&mut self) -> Result<(), WriterError> {
+        let Some(committer) = &mut self.committer else {
+            return Err(WriterError::Corrupt("the committer has stopped before".into()));
+        };
+        let ended = committer.await;
+        self.committer = None;
+        ended.unwrap_or_else(|e| Err(WriterError::Corrupt(format!("the committer stopped: {e}"))))
+    }
+}
+
+async fn keep_rules(lake: &Lake, fingerprint: &str, document: &Rules) -> Result<(), WriterError> {
+    let name = layout::rules(fingerprint);
+    match lake.state.create(&name, document.to_json().into()).await? {
+        Created::Ours => Ok(()),
+        Created::Theirs(_) => {
+            Err(WriterError::Corrupt(format!("rules {name} hold other text than their fingerprint says")))
+        }
+    }
+}
+
+/// Is a row already in a file that was cut? `marks` are the shard's.
+pub fn is_cut(marks: &BTreeMap<Target, Position>, target: &Target, position: &Position) -> bool {
+    marks.get(target).is_some_and(|mark| position <= mark)
+}
