@@ -1,1 +1,13 @@
-//! tests
+//! Alluvium from outside: the real binary, real emulators, real clients, real data, and answers that others have worked out.
+//!
+//! A module is a promise; what belongs to none of them is a unit test of its crate.
+
+mod clients;
+mod ddl;
+mod demo;
+mod end_to_end;
+mod failures;
+mod house;
+mod instruments;
+mod json_test_suite;
+mod kill;
