@@ -34,36 +34,6 @@ writer::declare_metrics! {
             "Most batches that may wait";
         shards_owned: Gauge = Gauge::default(), "gauge", "shards", "",
             "Shards this process reads";
-        data_read_from_kinesis_stream_records: Counter = Counter::default(), "counter", "records", "",
-            "Records read from the stream";
-        data_read_from_kinesis_stream_bytes: Counter = Counter::default(), "counter", "bytes", "",
-            "Bytes read from the stream";
-        kinesis_millis_behind_latest: Family<ShardLabel, Gauge> = Family::default(), "gauge", "milliseconds", "shard",
-            "How far the last read was from the shard's tip";
-        get_records_requests: Counter = Counter::default(), "counter", "requests", "",
-            "GetRecords calls, retries included";
-        throttled_get_records: Counter = Counter::default(), "counter", "requests", "",
-            "GetRecords calls that Kinesis refused because of a limit";
-        put_record_requests: Counter = Counter::default(), "counter", "requests", "",
-            "PutRecord requests that were accepted";
-        put_record_batch_requests: Counter = Counter::default(), "counter", "requests", "",
-            "PutRecordBatch requests that were accepted";
-        events_requests: Counter = Counter::default(), "counter", "requests", "",
-            "POST /v1/events requests that were accepted";
-        intake_records: Counter = Counter::default(), "counter", "records", "",
-            "Records the intake has accepted";
-        intake_bytes: Counter = Counter::default(), "counter", "bytes", "",
-            "Bytes of those records";
-        journal_held_records: Gauge = Gauge::default(), "gauge", "records", "",
-            "Records in the journal: accepted, and not yet both stored and deleted";
-        intake_refused: Family<ReasonLabel, Counter> = Family::default(), "counter", "requests", "reason: invalid, too_large, unknown, journal, forward, busy",
-            "Requests that were not accepted";
-        journal_bytes: Gauge = Gauge::default(), "gauge", "bytes", "",
-            "Bytes of the journal on disk";
-        journal_limit_bytes: Gauge = Gauge::default(), "gauge", "bytes", "",
-            "Most bytes it may have ([source.intake] journal_size)";
-        journal_syncs: Counter = Counter::default(), "counter", "syncs", "",
-            "Times the journal was made durable; one sync answers many requests";
     }
 }
 
