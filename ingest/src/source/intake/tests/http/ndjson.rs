@@ -4,6 +4,9 @@ use std::io::Write;
 
 use super::*;
 
+/// Request line, head, body; then status and a part of the text.
+type Wrong<'a> = (&'a str, &'a [&'a str], &'a [u8], u16, &'a str);
+
 const LINES: &[u8] = b"{\"a\":1}\n\n{\"b\":2}\r\n{\"c\":3}";
 
 fn gzip(plain: &[u8]) -> Vec<u8> {
@@ -48,8 +51,14 @@ async fn every_wrong_request_has_its_status_and_text() {
     let long = format!("{{}}\n{}\n", "x".repeat(1_024_001));
     let bomb = gzip(&vec![b'\n'; (64 << 20) + 1]);
     let large = vec![b'\n'; (16 << 20) + 1];
-    let cases: [(&str, &[&str], &[u8], u16, &str); 9] = [
-        ("POST /v1/events", &["Content-Encoding: br"], LINES, 415, "content-encoding `br`: want gzip, zstd or identity"),
+    let cases: [Wrong<'_>; 9] = [
+        (
+            "POST /v1/events",
+            &["Content-Encoding: br"],
+            LINES,
+            415,
+            "content-encoding `br`: want gzip, zstd or identity",
+        ),
         ("POST /v1/events", &["Content-Encoding: gzip"], LINES, 400, "body is no valid gzip"),
         ("POST /v1/events", &["Content-Encoding: gzip"], &gzip(LINES)[..20], 400, "body is no valid gzip"),
         ("POST /v1/events", &["Content-Encoding: zstd"], LINES, 400, "body is no valid zstd"),
