@@ -59,10 +59,9 @@ async fn open_intake(settings: IntakeSettings, clock: &Clock) -> Result<Opened, 
     let (clock, counted) = (clock.clone(), counters.clone());
     // Reads the last segment to its end: not for a thread that others wait on.
     let opening = tokio::task::spawn_blocking(move || IntakeSource::open(settings, randomness(), clock, counted));
-    let source = opening.await.map_err(|e| SourceError::Environment {
-        doing: "opening the journal".into(),
-        message: e.to_string(),
-    })??;
+    let source = opening
+        .await
+        .map_err(|e| SourceError::Environment { doing: "opening the journal".into(), message: e.to_string() })??;
     let source = Arc::new(source);
     let counters = Counters { kinesis: None, intake: Some(counters) };
     Ok(Opened { source: source.clone(), counters, intake: Some(source) })

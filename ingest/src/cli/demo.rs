@@ -42,7 +42,8 @@ const GLANCE: Duration = Duration::from_millis(50);
 
 /// Runs the demo in its folder, then tells what is there and how to look at it.
 pub async fn run(args: DemoArgs) -> Result<(), CliError> {
-    let config_file = lay_out(&args.dir).map_err(|e| CliError::environment(format!("cannot write {}", args.dir.display()), e))?;
+    let config_file =
+        lay_out(&args.dir).map_err(|e| CliError::environment(format!("cannot write {}", args.dir.display()), e))?;
     let config = config::load(&config_file, &config::process_env)?;
     let events = events()?;
     let stop = CancellationToken::new();
@@ -126,9 +127,11 @@ fn progress_bar(events: usize) -> ProgressBar {
 
 async fn post(intake: &Arc<IntakeSource>, events: &[Vec<u8>], bar: &ProgressBar) -> Result<(), CliError> {
     let mut bound = intake.bound();
-    let address = bound.wait_for(Option::is_some).await.map_err(|e| CliError::environment("the intake stopped", e))?.ok_or_else(
-        || CliError::environment("the intake", "has no address"),
-    )?;
+    let address = bound
+        .wait_for(Option::is_some)
+        .await
+        .map_err(|e| CliError::environment("the intake stopped", e))?
+        .ok_or_else(|| CliError::environment("the intake", "has no address"))?;
     let client = client(address);
     let already = usize::try_from(intake.accepted()).unwrap_or(usize::MAX).min(events.len());
     bar.set_position(already as u64);

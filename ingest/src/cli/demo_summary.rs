@@ -33,7 +33,9 @@ pub(super) async fn summary(lake: &Lake, dir: &Path, config: &Path, events: usiz
     line(String::new());
     line("look at it:".into());
     let (lake, config) = (dir.join("lake").display().to_string(), config.display());
-    line(format!("  duckdb -c \"select attribute_name, count(*) from read_parquet('{lake}/**/*.parquet', hive_partitioning = true) group by all order by all\""));
+    line(format!(
+        "  duckdb -c \"select attribute_name, count(*) from read_parquet('{lake}/**/*.parquet', hive_partitioning = true) group by all order by all\""
+    ));
     line(format!("  alluvium ddl --config {config} --dialect athena     (or trino, spark, duckdb, glue)"));
     line(format!("  echo '{{\"created_at\":\"2030-01-01T00:00:00Z\"}}' | alluvium explain --config {config}"));
     Ok(out)
