@@ -84,7 +84,7 @@ impl Rule {
         }
     }
 
-    /// How many values there are at `now`; `None` if the rule does not bound them.
+    /// How many values there are at `now`; `None` if the rule does not bound them. Exact up to [`EXPAND_MAX`].
     pub fn domain_size(&self, now: i64) -> Option<u64> {
         match self {
             Rule::Enum { values } => Some(values.len() as u64),

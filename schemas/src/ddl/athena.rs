@@ -9,6 +9,19 @@ pub(super) const SERDE: &str = "org.apache.hadoop.hive.ql.io.parquet.serde.Parqu
 pub(super) const INPUT_FORMAT: &str = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat";
 pub(super) const OUTPUT_FORMAT: &str = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat";
 
+/// Words that name a struct's member only in backticks: Amazon Athena user guide, "Reserved keywords in DDL statements", and Hive's.
+const RESERVED: &str = "
+all alter and array as authorization between bigint binary boolean both by cache case cashe cast char column
+commit conf constraint create cross cube current current_date current_timestamp cursor database date dayofweek
+decimal delete describe distinct div double drop else end exchange exists extended external extract false
+fetch float floor following for foreign from full function grant group grouping having if import in inner
+insert int integer intersect interval into is join lateral left less like local macro map more none not null
+numeric of on only or order out outer over partialscan partition percent preceding precision preserve primary
+procedure range reads reduce references regexp revoke right rlike rollback rollup row rows select set smallint
+start struct table tablesample then time timestamp to transform trigger true truncate unbounded union
+uniquejoin update user using utc_timestamp values varchar views when where window with
+";
+
 pub(super) fn generate(spec: &TableSpec, location: &str) -> String {
     let mut ddl = header(spec, Dialect::Athena);
     ddl.push_str(&create(spec));
@@ -50,16 +63,22 @@ fn line(name: &str, data_type: &DataType, comment: Option<&str>) -> String {
     format!("  `{name}` {}{comment}", type_text(data_type))
 }
 
-/// As [`DataType`] displays, with struct members in backticks: they may be reserved words or begin with `_`.
+/// As [`DataType`] displays, with backticks around struct members that need them. Around those alone: not every checker of Athena's
+/// grammar knows backticks there.
 fn type_text(data_type: &DataType) -> String {
     match data_type {
         DataType::Array(item) => format!("array<{}>", type_text(item)),
         DataType::Map(key, value) => format!("map<{},{}>", type_text(key), type_text(value)),
         DataType::Struct(members) => {
             let members: Vec<String> =
-                members.iter().map(|m| format!("`{}`:{}", m.name, type_text(&m.data_type))).collect();
+                members.iter().map(|m| format!("{}:{}", member(&m.name), type_text(&m.data_type))).collect();
             format!("struct<{}>", members.join(","))
         }
         primitive => primitive.to_string(),
     }
+}
+
+fn member(name: &str) -> String {
+    let quoted = name.starts_with('_') || RESERVED.split_whitespace().any(|word| word == name);
+    if quoted { format!("`{name}`") } else { name.to_string() }
 }

@@ -27,7 +27,7 @@ fn small(extra: &str) -> TableSpec {
         {extra}
         [[column]]
         name = "note"
-        type = "struct<order:string,_id:array<map<string,float>>>"
+        type = "struct<order:string,_id:array<map<string,float>>,sku:int>"
         comment = "it's \\ one"
         [[partition]]
         name = "month"
@@ -92,9 +92,15 @@ fn quotes_and_backslashes_in_comments_stay_inside_their_literals() {
 #[test]
 fn reserved_and_underscored_members_are_quoted() {
     let spec = small("");
-    assert!(generate(&spec, Dialect::Athena, None).contains("struct<`order`:string,`_id`:array<map<string,float>>>"));
-    assert!(generate(&spec, Dialect::Trino, None).contains(r#"row("order" varchar, "_id" array(map(varchar, real)))"#));
-    assert!(generate(&spec, Dialect::Glue, None).contains("struct<order:string,_id:array<map<string,float>>>"));
+    assert!(
+        generate(&spec, Dialect::Athena, None)
+            .contains("struct<`order`:string,`_id`:array<map<string,float>>,sku:int>")
+    );
+    assert!(
+        generate(&spec, Dialect::Trino, None)
+            .contains(r#"row("order" varchar, "_id" array(map(varchar, real)), "sku" integer)"#)
+    );
+    assert!(generate(&spec, Dialect::Glue, None).contains("struct<order:string,_id:array<map<string,float>>,sku:int>"));
 }
 
 #[test]

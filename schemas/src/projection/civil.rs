@@ -128,7 +128,7 @@ mod tests {
     fn a_month_on_from_the_31st_is_the_last_of_a_shorter_month() {
         assert_eq!(plus(at(2024, 1, 31), 1, Unit::Months), at(2024, 2, 29));
         assert_eq!(plus(at(2024, 2, 29), -1, Unit::Years), at(2023, 2, 28));
-        assert_eq!(plus(at(2024, 1, 1), i64::MAX, Unit::Years), at(9999, 1, 1));
+        assert_eq!(plus(at(2024, 1, 1), i64::MAX, Unit::Years), at(9999, 12, 1));
     }
 
     proptest! {

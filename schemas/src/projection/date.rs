@@ -1,7 +1,7 @@
 //! Date rules: reading them, and which dates they give.
 
 use super::civil::{self, Civil};
-use super::{Bound, DateRule, STEPS_MAX, Unit, pattern};
+use super::{Bound, DateRule, EXPAND_MAX, STEPS_MAX, Unit, pattern};
 
 impl DateRule {
     /// A rule as typed. `interval` and `unit` may be left out together when the format ends at the day or the month.
@@ -75,12 +75,15 @@ impl DateRule {
         }
         let calendar = |unit| matches!(unit, Unit::Years | Unit::Months);
         let precision = self.precision();
-        if calendar(precision) || calendar(self.unit) {
-            return self.values(now).count() as u64;
+        let (step, period) = (self.step_millis(), civil::millis(precision));
+        if calendar(precision) || calendar(self.unit) || (step < period && period % step != 0) {
+            let walked = self.values(now).take(EXPAND_MAX).count();
+            if walked < EXPAND_MAX {
+                return walked as u64;
+            }
         }
-        // Steps shorter than the period give each period once.
-        let step = self.step_millis().max(civil::millis(precision));
-        ((to - from) / step + 1) as u64
+        // Steps shorter than the period give each period once. Beyond a million values an estimate will do.
+        ((to - from) / step.max(period) + 1) as u64
     }
 
     pub(super) fn values(&self, now: i64) -> impl Iterator<Item = String> + use<'_> {

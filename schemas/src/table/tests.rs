@@ -85,7 +85,7 @@ fn stored_columns_are_the_events_then_the_rest_then_metadata() {
 #[test]
 fn unknown_fields_get_the_nearest_known_name_and_their_line() {
     assert_eq!(problem("comment = \"a table\"", "coment = \"a\""), "t.toml:4: unknown field `coment`: write `comment`");
-    assert_eq!(problem("path = '", "pfad = '"), "t.toml:16: unknown field `pfad` of [[column]]: write `path`");
+    assert_eq!(problem("path = '", "pth = '"), "t.toml:17: unknown field `pth` of [[column]]: write `path`");
     assert_eq!(
         problem("digits = 2", "width = 2"),
         "t.toml:28: unknown field `width` of projection of `n`: remove it; known are type, range, interval, digits"
