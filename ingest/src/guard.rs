@@ -44,7 +44,11 @@ impl Guard {
     /// The partition path of these key values (one for each partition column, in order) at `now`, milliseconds since the epoch:
     /// hive-escaped, no slash at either end. `out` is cleared and filled; after a reject it holds nothing of use.
     pub fn path(&self, values: &[String], now: i64, out: &mut String) -> Result<(), Reject> {
-        debug_assert_eq!(values.len(), self.columns.len(), "keys and partition columns are matched when the config is read");
+        debug_assert_eq!(
+            values.len(),
+            self.columns.len(),
+            "keys and partition columns are matched when the config is read"
+        );
         out.clear();
         for (column, value) in self.columns.iter().zip(values) {
             column.admit(value, now)?;
@@ -83,7 +87,9 @@ impl Column {
         let outcome = match &self.check {
             Check::Typed => self.typed(value),
             Check::OneOf(values, _) if values.contains(value) => Ok(()),
-            Check::OneOf(_, rule) => rule.admits(value, now).and_then(|()| Err("is not one of the enum's values".into())),
+            Check::OneOf(_, rule) => {
+                rule.admits(value, now).and_then(|()| Err("is not one of the enum's values".into()))
+            }
             Check::Rule(rule) => rule.admits(value, now),
         };
         outcome.map_err(|why| {
@@ -175,7 +181,9 @@ mod tests {
     #[test]
     fn hostile_values_stay_in_their_segment() {
         let guard = guard(&[("a", "type = \"string\""), ("b", "type = \"string\"")]);
-        for hostile in ["/", "..", "../../x", "a/b", "%2F", "=", "\0", "\n", ".", "\u{1F600}", "a=b/c=d", "\\", "\u{7f}"] {
+        for hostile in
+            ["/", "..", "../../x", "a/b", "%2F", "=", "\0", "\n", ".", "\u{1F600}", "a=b/c=d", "\\", "\u{7f}"]
+        {
             let path = path(&guard, &[hostile, "end"]).expect("escaped, not refused");
             assert_eq!(path.matches('/').count(), 1, "{path}");
             assert!(path.starts_with("a=") && path.ends_with("/b=end"), "{path}");

@@ -81,7 +81,10 @@ fn sections() -> [(&'static str, Vec<MetricDoc>); 4] {
 pub fn markdown() -> String {
     let mut out = INTRO.to_string();
     for (title, docs) in sections() {
-        line(&mut out, format_args!("\n## {title}\n\n| name | kind | unit | labels | |\n| --- | --- | --- | --- | --- |"));
+        line(
+            &mut out,
+            format_args!("\n## {title}\n\n| name | kind | unit | labels | |\n| --- | --- | --- | --- | --- |"),
+        );
         for doc in &docs {
             let name = doc.exposed_name();
             line(&mut out, format_args!("| `{name}` | {} | {} | {} | {}. |", doc.kind, doc.unit, doc.labels, doc.help));

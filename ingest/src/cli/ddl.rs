@@ -29,7 +29,8 @@ pub(super) fn run(args: &DdlArgs, out: &mut impl Write) -> Result<(), CliError> 
 
 fn compare(file: &Path, generated: &str, out: &mut impl Write) -> Result<(), CliError> {
     let name = file.display().to_string();
-    let committed = std::fs::read_to_string(file).map_err(|e| CliError::input(format!("{name}: cannot be read: {e}")))?;
+    let committed =
+        std::fs::read_to_string(file).map_err(|e| CliError::input(format!("{name}: cannot be read: {e}")))?;
     if committed == generated {
         return Ok(());
     }

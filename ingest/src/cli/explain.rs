@@ -86,11 +86,17 @@ pub(super) fn run(args: &ExplainArgs, out: &mut impl Write) -> Result<(), CliErr
     }
 }
 
-pub(super) fn explain(config: &Config, mut input: impl BufRead, name: &str, out: &mut impl Write) -> Result<(), CliError> {
+pub(super) fn explain(
+    config: &Config,
+    mut input: impl BufRead,
+    name: &str,
+    out: &mut impl Write,
+) -> Result<(), CliError> {
     let stages = Stages::new(config)?;
     let (mut line, mut number) = (Vec::new(), 0);
     loop {
-        let read = next_line(&mut input, &mut line).map_err(|e| CliError::input(format!("{name}: cannot be read: {e}")))?;
+        let read =
+            next_line(&mut input, &mut line).map_err(|e| CliError::input(format!("{name}: cannot be read: {e}")))?;
         number += 1;
         match read {
             Line::End => break,

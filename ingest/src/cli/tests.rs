@@ -19,7 +19,10 @@ fn explained(config: &str, input: &[u8]) -> Vec<Value> {
     let config = super::load(&example(config)).expect("examples are right");
     let mut out = Vec::new();
     explain::explain(&config, input, "input", &mut out).expect("explained");
-    out.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(|l| serde_json::from_slice(l).expect("JSON lines")).collect()
+    out.split(|b| *b == b'\n')
+        .filter(|l| !l.is_empty())
+        .map(|l| serde_json::from_slice(l).expect("JSON lines"))
+        .collect()
 }
 
 const EVENT: &str = r#"{"event_id":"ada56cd6f7fede1c46ea","entity_id":"us:MMM","attribute_name":"sp500_member","op":"set","value":"true","previous_value":null,"created_at":"2012-12-27T20:17:58Z","colour":"red"}"#;
@@ -31,10 +34,9 @@ fn the_arguments_hold_together() {
 
 #[test]
 fn log_format_stands_before_or_behind_the_command() {
-    for line in [
-        ["alluvium", "--log-format=json", "run", "--config=x"],
-        ["alluvium", "run", "--config=x", "--log-format=json"],
-    ] {
+    for line in
+        [["alluvium", "--log-format=json", "run", "--config=x"], ["alluvium", "run", "--config=x", "--log-format=json"]]
+    {
         assert_eq!(Cli::try_parse_from(line).expect("right").log_format, LogFormat::Json);
     }
     let missing = Cli::try_parse_from(["alluvium", "run"]).expect_err("no config");

@@ -188,7 +188,8 @@ impl Reader<'_> {
         };
         let right = item.get_ref().as_integer().is_some_and(|i| i.radix() == 10 && i.as_str() == VERSION.to_string());
         if !right {
-            let message = format!("this program reads version {VERSION} of the configuration; write version = {VERSION}");
+            let message =
+                format!("this program reads version {VERSION} of the configuration; write version = {VERSION}");
             self.problem(self.line(item), message);
         }
     }
@@ -276,7 +277,10 @@ impl Reader<'_> {
             let typed = name.get_ref().as_ref();
             let Some(field) = known.field(typed) else {
                 let names: Vec<&str> = known.fields.iter().map(|f| f.name).collect();
-                self.problem(self.line(name), format!("unknown field `{typed}` in [{}]{}", known.name, meant(typed, &names)));
+                self.problem(
+                    self.line(name),
+                    format!("unknown field `{typed}` in [{}]{}", known.name, meant(typed, &names)),
+                );
                 continue;
             };
             if let Some(entry) = self.field(field, self.line(name), item) {
@@ -325,7 +329,11 @@ impl Reader<'_> {
     fn parsed(&self, field: &Field, typed: String, text: &str) -> Result<(String, Value), String> {
         let value = value::parse(field.kind, text, self.folder).map_err(|message| {
             let shown = schemas::reject::quote(&typed);
-            if text.is_empty() { format!("`{}` {message}", field.name) } else { format!("`{}`: `{shown}` {message}", field.name) }
+            if text.is_empty() {
+                format!("`{}` {message}", field.name)
+            } else {
+                format!("`{}`: `{shown}` {message}", field.name)
+            }
         })?;
         Ok((typed, value))
     }

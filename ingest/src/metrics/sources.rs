@@ -35,10 +35,16 @@ fn load(counter: &AtomicU64) -> u64 {
 }
 
 static KINESIS: &[Number<KinesisCounters>] = &[
-    number("alluvium_get_records_requests", "counter", "requests", "GetRecords calls that gave an answer", |c| load(&c.reads)),
-    number("alluvium_data_read_from_kinesis_stream_records", "counter", "records", "Records read from the stream", |c| {
-        load(&c.records)
+    number("alluvium_get_records_requests", "counter", "requests", "GetRecords calls that gave an answer", |c| {
+        load(&c.reads)
     }),
+    number(
+        "alluvium_data_read_from_kinesis_stream_records",
+        "counter",
+        "records",
+        "Records read from the stream",
+        |c| load(&c.records),
+    ),
     number("alluvium_data_read_from_kinesis_stream_bytes", "counter", "bytes", "Bytes of data in those records", |c| {
         load(&c.bytes)
     }),
@@ -74,13 +80,19 @@ const BEHIND: MetricDoc = MetricDoc {
 };
 
 static INTAKE: &[Number<IntakeCounters>] = &[
-    number("alluvium_put_record_requests", "counter", "requests", "PutRecord requests", |c| c.put_record_requests.get()),
+    number("alluvium_put_record_requests", "counter", "requests", "PutRecord requests", |c| {
+        c.put_record_requests.get()
+    }),
     number("alluvium_put_record_batch_requests", "counter", "requests", "PutRecordBatch requests", |c| {
         c.put_record_batch_requests.get()
     }),
-    number("alluvium_describe_delivery_stream_requests", "counter", "requests", "DescribeDeliveryStream requests", |c| {
-        c.describe_requests.get()
-    }),
+    number(
+        "alluvium_describe_delivery_stream_requests",
+        "counter",
+        "requests",
+        "DescribeDeliveryStream requests",
+        |c| c.describe_requests.get(),
+    ),
     number("alluvium_list_delivery_streams_requests", "counter", "requests", "ListDeliveryStreams requests", |c| {
         c.list_requests.get()
     }),
@@ -104,10 +116,16 @@ static INTAKE: &[Number<IntakeCounters>] = &[
         "Records in the journal's segments: accepted, and not deleted yet",
         |c| c.journal_held_records.get(),
     ),
-    number("alluvium_journal_syncs", "counter", "syncs", "Times the journal was made durable; one answers many requests", |c| {
-        c.journal_syncs.get()
+    number(
+        "alluvium_journal_syncs",
+        "counter",
+        "syncs",
+        "Times the journal was made durable; one answers many requests",
+        |c| c.journal_syncs.get(),
+    ),
+    number("alluvium_journal_appends", "counter", "requests", "Requests written to the journal", |c| {
+        c.journal_appends.get()
     }),
-    number("alluvium_journal_appends", "counter", "requests", "Requests written to the journal", |c| c.journal_appends.get()),
     number(
         "alluvium_journal_failures",
         "counter",

@@ -145,7 +145,8 @@ async fn put(intake: &Intake, lines: Vec<Bytes>) -> Result<usize, Refused> {
     };
     let accepted = records - receipt.failed();
     if accepted < records {
-        let text = format!("{} of {records} events were not taken: send all again, or accept the loss", receipt.failed());
+        let text =
+            format!("{} of {records} events were not taken: send all again, or accept the loss", receipt.failed());
         return Err(Refused { accepted, ..unavailable(Refusal::Forward, text) });
     }
     intake.counters.accept(records as u64, bytes);

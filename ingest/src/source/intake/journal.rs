@@ -47,7 +47,9 @@ pub enum JournalError {
     DiskFull { doing: &'static str, path: PathBuf },
     #[error("{doing} {path}: {message}")]
     Io { doing: &'static str, path: PathBuf, kind: io::ErrorKind, message: String },
-    #[error("journal {path} is damaged at offset {offset}: {what}; records there were acknowledged, restore the file or move the journal away")]
+    #[error(
+        "journal {path} is damaged at offset {offset}: {what}; records there were acknowledged, restore the file or move the journal away"
+    )]
     Damaged { path: PathBuf, offset: u64, what: String },
     #[error("journal {0} is in use by another process: stop it, or give this one another `journal` directory")]
     InUse(PathBuf),
@@ -131,7 +133,8 @@ impl Journal {
         counters: Arc<IntakeCounters>,
     ) -> Result<Journal, JournalError> {
         if settings.max_bytes < MAX_BYTES_LEAST {
-            let text = format!("a journal of {} bytes is too small: allow {MAX_BYTES_LEAST} or more", settings.max_bytes);
+            let text =
+                format!("a journal of {} bytes is too small: allow {MAX_BYTES_LEAST} or more", settings.max_bytes);
             return Err(JournalError::Settings(text));
         }
         let directory = &settings.directory;

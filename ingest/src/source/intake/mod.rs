@@ -195,12 +195,7 @@ impl IntakeSource {
     }
 
     /// Reads on as the journal grows.
-    async fn tail(
-        &self,
-        claims: Claims,
-        out: mpsc::Sender<Batch>,
-        stop: CancellationToken,
-    ) -> Result<(), SourceError> {
+    async fn tail(&self, claims: Claims, out: mpsc::Sender<Batch>, stop: CancellationToken) -> Result<(), SourceError> {
         let resume = claims.claim(self.shard.clone(), Start::TrimHorizon).await?;
         let mut tips = self.journal.tip();
         let mut cursor = self.cursor(&resume.after, &resume.start)?;
@@ -233,7 +228,9 @@ impl IntakeSource {
             return Err(lost(format!("the journal begins after {released}")));
         }
         if at > durable {
-            return Err(lost(format!("the journal ends at {durable}: it was replaced, or the disk lost synced writes")));
+            return Err(lost(format!(
+                "the journal ends at {durable}: it was replaced, or the disk lost synced writes"
+            )));
         }
         Ok(Cursor { from: after.clone(), after: at, skip_before: None })
     }

@@ -141,8 +141,7 @@ impl Service for KinesisApi {
     }
 
     async fn records(&self, iterator: &str, limit: i32) -> Result<RecordPage, Failure> {
-        let reply =
-            self.client.get_records().shard_iterator(iterator).limit(limit).send().await.map_err(failure)?;
+        let reply = self.client.get_records().shard_iterator(iterator).limit(limit).send().await.map_err(failure)?;
         Ok(RecordPage {
             records: reply.records.into_iter().map(raw).collect(),
             next: reply.next_shard_iterator,
@@ -248,7 +247,10 @@ mod tests {
         ] {
             assert_eq!(by_code(code, "m", status).may_pass(), passes, "{code} {status}");
         }
-        assert_eq!(by_code("ExpiredIteratorException", "m", 400), Failure::Expired("ExpiredIteratorException: m".into()));
+        assert_eq!(
+            by_code("ExpiredIteratorException", "m", 400),
+            Failure::Expired("ExpiredIteratorException: m".into())
+        );
     }
 
     #[test]

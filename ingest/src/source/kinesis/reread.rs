@@ -37,7 +37,9 @@ pub(super) async fn reread(
             let batch = Batch { shard: shard.clone(), span, records, behind_ms, last: false, permit: None };
             out.send(batch).await.map_err(|_| SourceError::Closed)?;
         }
-        if at < span.to && let Some(why) = ends {
+        if at < span.to
+            && let Some(why) = ends
+        {
             return Err(lost(shard, at, span, why));
         }
     }

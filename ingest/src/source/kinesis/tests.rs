@@ -205,8 +205,7 @@ async fn a_shard_is_resumed_after_its_position_and_an_ended_one_is_not_read() {
     fake.put("s0", 3);
     fake.reshard(&["s0"], &["s1"]);
     fake.put("s1", 7);
-    let known =
-        [("s0", resume(at(3), Start::TrimHorizon, true)), ("s1", resume(at(6), Start::TrimHorizon, false))];
+    let known = [("s0", resume(at(3), Start::TrimHorizon, true)), ("s1", resume(at(6), Start::TrimHorizon, false))];
     let mut run = start(&fake, settings(StartSetting::Latest), &known);
     let batches = run.take(4, 0).await;
     assert_eq!(numbers(&batches, "s1"), [7, 8, 9, 10]);
@@ -220,8 +219,7 @@ async fn a_restart_exactly_at_a_split_reports_the_end_once_more_and_goes_on_with
     fake.put("s0", 3);
     fake.reshard(&["s0"], &["s1", "s2"]);
     let left = fake.put("s1", 2);
-    let mut run =
-        start(&fake, settings(StartSetting::Latest), &[("s0", resume(at(3), Start::TrimHorizon, false))]);
+    let mut run = start(&fake, settings(StartSetting::Latest), &[("s0", resume(at(3), Start::TrimHorizon, false))]);
     let batches = run.take(2, 1).await;
     assert!(batches[0].last && batches[0].records.is_empty() && batches[0].span == Span::new(at(3), at(3)));
     assert_eq!(numbers(&batches, "s1"), left);

@@ -217,12 +217,10 @@ impl Log {
     fn roll(&mut self) -> Result<(), JournalError> {
         self.spent = true;
         let number = self.active.number + 1;
-        let header =
-            Header { id: self.id, number, records_before: self.accepted, previous_end: self.active.durable };
+        let header = Header { id: self.id, number, records_before: self.accepted, previous_end: self.active.durable };
         let file = segment::create(self.disk.as_mut(), &self.directory, &header)
             .map_err(|error| JournalError::io("creating", &path_of(&self.directory, number), &error))?;
-        let fresh =
-            Active { number, file, records_before: self.accepted, durable: HEADER, written: HEADER };
+        let fresh = Active { number, file, records_before: self.accepted, durable: HEADER, written: HEADER };
         let old = std::mem::replace(&mut self.active, fresh);
         self.closed.push_back(Closed { number: old.number, end: old.durable, records_before: old.records_before });
         self.spent = false;

@@ -260,8 +260,7 @@ async fn a_failed_removal_is_an_error_and_leaves_no_gap() {
     let directory = tempfile::tempdir().expect("directory");
     let faults = Faults::default();
     let settings = JournalSettings { segment_bytes: 100, ..settings(directory.path()) };
-    let journal =
-        Journal::open_on(Box::new(FaultyDisk(faults.clone())), &settings, ID, Arc::default()).expect("opens");
+    let journal = Journal::open_on(Box::new(FaultyDisk(faults.clone())), &settings, ID, Arc::default()).expect("opens");
     for _ in 0..4 {
         journal.append(records(&[&"x".repeat(60)]), 0).await.expect("appended").ends.clear();
     }

@@ -151,8 +151,10 @@ impl Service for FakeStream {
         state.called(Call::List)?;
         let skip: usize = token.map_or(0, |t| t.parse().expect("our own token"));
         let listed = state.shards.iter().filter(|(_, shard)| !shard.gone);
-        let mut shards: Vec<ListedShard> =
-            listed.map(|(id, shard)| ListedShard { id: id.clone(), parents: shard.parents.clone() }).skip(skip).collect();
+        let mut shards: Vec<ListedShard> = listed
+            .map(|(id, shard)| ListedShard { id: id.clone(), parents: shard.parents.clone() })
+            .skip(skip)
+            .collect();
         let more = shards.len() > state.list_page;
         shards.truncate(state.list_page);
         Ok(ShardPage { next: more.then(|| (skip + shards.len()).to_string()), shards })
@@ -166,7 +168,9 @@ impl Service for FakeStream {
         let records = &state.shard(id)?.records;
         let after = match from {
             ReadFrom::TrimHorizon => 0,
-            ReadFrom::At(at) if *at > state.now => return Err(Failure::InvalidArgument("instant in the future".into())),
+            ReadFrom::At(at) if *at > state.now => {
+                return Err(Failure::InvalidArgument("instant in the future".into()));
+            }
             ReadFrom::At(at) => {
                 records.iter().find(|(_, arrived)| arrived >= at).map_or(state.sequence, |(n, _)| n - 1)
             }

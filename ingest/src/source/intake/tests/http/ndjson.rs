@@ -49,7 +49,13 @@ async fn every_wrong_request_has_its_status_and_text() {
     let bomb = gzip(&vec![b'\n'; (64 << 20) + 1]);
     let large = vec![b'\n'; (16 << 20) + 1];
     let cases: [(&str, &[&str], &[u8], u16, &str); 9] = [
-        ("POST /v1/events", &["Content-Encoding: br"], LINES, 415, "content-encoding `br`: want gzip, zstd or identity"),
+        (
+            "POST /v1/events",
+            &["Content-Encoding: br"],
+            LINES,
+            415,
+            "content-encoding `br`: want gzip, zstd or identity",
+        ),
         ("POST /v1/events", &["Content-Encoding: gzip"], LINES, 400, "body is no valid gzip"),
         ("POST /v1/events", &["Content-Encoding: gzip"], &gzip(LINES)[..20], 400, "body is no valid gzip"),
         ("POST /v1/events", &["Content-Encoding: zstd"], LINES, 400, "body is no valid zstd"),

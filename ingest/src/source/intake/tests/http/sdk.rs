@@ -89,10 +89,14 @@ async fn describe_and_list_answer_for_the_configured_streams() {
     assert_eq!(described.create_timestamp().expect("created").as_secs_f64(), 1.0);
     assert!(described.destinations()[0].extended_s3_destination_description().is_some());
     let all = client.list_delivery_streams().send().await.expect("listed");
-    assert_eq!((all.delivery_stream_names(), all.has_more_delivery_streams()), (&["audit".into(), "events".into()][..], false));
+    assert_eq!(
+        (all.delivery_stream_names(), all.has_more_delivery_streams()),
+        (&["audit".into(), "events".into()][..], false)
+    );
     let first = client.list_delivery_streams().limit(1).send().await.expect("listed");
     assert_eq!((first.delivery_stream_names(), first.has_more_delivery_streams()), (&["audit".into()][..], true));
-    let rest = client.list_delivery_streams().exclusive_start_delivery_stream_name("audit").send().await.expect("listed");
+    let rest =
+        client.list_delivery_streams().exclusive_start_delivery_stream_name("audit").send().await.expect("listed");
     assert_eq!(rest.delivery_stream_names(), ["events"]);
 }
 
@@ -176,18 +180,90 @@ const WRONG: &[(&str, &str, u16, &str, &str)] = &[
     (PUT, "{", 400, "SerializationException", "Cannot read the request"),
     (PUT, "[1]", 400, "SerializationException", "Cannot read the request"),
     (PUT, r#"{"DeliveryStreamName":7}"#, 400, "SerializationException", "Cannot read the request"),
-    (PUT, r#"{"DeliveryStreamName":"events","Record":{"Data":"a"}}"#, 400, "SerializationException", "'record.data' is not base64"),
-    (PUT, "", 400, "ValidationException", "2 validation errors detected: Value null at 'deliveryStreamName' failed to satisfy constraint: Member must not be null; Value null at 'record' failed to satisfy constraint: Member must not be null"),
-    (PUT, r#"{"DeliveryStreamName":"events","Record":{}}"#, 400, "ValidationException", "1 validation error detected: Value null at 'record.data' failed to satisfy constraint: Member must not be null"),
-    (PUT, r#"{"DeliveryStreamName":"a b","Record":{"Data":""}}"#, 400, "ValidationException", "1 validation error detected: Value 'a b' at 'deliveryStreamName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"),
-    (PUT, r#"{"DeliveryStreamName":"","Record":{"Data":""}}"#, 400, "ValidationException", "1 validation error detected: Value '' at 'deliveryStreamName' failed to satisfy constraint: Member must have length greater than or equal to 1"),
-    (BATCH, r#"{"DeliveryStreamName":"events"}"#, 400, "ValidationException", "1 validation error detected: Value null at 'records' failed to satisfy constraint: Member must not be null"),
-    (BATCH, r#"{"DeliveryStreamName":"events","Records":[]}"#, 400, "ValidationException", "1 validation error detected: Value '[]' at 'records' failed to satisfy constraint: Member must have length greater than or equal to 1"),
-    (BATCH, r#"{"DeliveryStreamName":"events","Records":[null]}"#, 400, "ValidationException", "1 validation error detected: Value null at 'records.1.member' failed to satisfy constraint: Member must not be null"),
-    (BATCH, r#"{"DeliveryStreamName":"events","Records":[{"Data":"e30="},{"Data":"!"}]}"#, 400, "SerializationException", "'records.2.member.data' is not base64"),
-    (BATCH, r#"{"DeliveryStreamName":"none","Records":[{"Data":"e30="}]}"#, 400, "ResourceNotFoundException", "Firehose none under account 000000000000 not found."),
-    (DESCRIBE, r#"{"DeliveryStreamName":"none"}"#, 400, "ResourceNotFoundException", "Firehose none under account 000000000000 not found."),
-    (LIST, r#"{"Limit":0}"#, 400, "ValidationException", "1 validation error detected: Value '0' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1"),
+    (
+        PUT,
+        r#"{"DeliveryStreamName":"events","Record":{"Data":"a"}}"#,
+        400,
+        "SerializationException",
+        "'record.data' is not base64",
+    ),
+    (
+        PUT,
+        "",
+        400,
+        "ValidationException",
+        "2 validation errors detected: Value null at 'deliveryStreamName' failed to satisfy constraint: Member must not be null; Value null at 'record' failed to satisfy constraint: Member must not be null",
+    ),
+    (
+        PUT,
+        r#"{"DeliveryStreamName":"events","Record":{}}"#,
+        400,
+        "ValidationException",
+        "1 validation error detected: Value null at 'record.data' failed to satisfy constraint: Member must not be null",
+    ),
+    (
+        PUT,
+        r#"{"DeliveryStreamName":"a b","Record":{"Data":""}}"#,
+        400,
+        "ValidationException",
+        "1 validation error detected: Value 'a b' at 'deliveryStreamName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+",
+    ),
+    (
+        PUT,
+        r#"{"DeliveryStreamName":"","Record":{"Data":""}}"#,
+        400,
+        "ValidationException",
+        "1 validation error detected: Value '' at 'deliveryStreamName' failed to satisfy constraint: Member must have length greater than or equal to 1",
+    ),
+    (
+        BATCH,
+        r#"{"DeliveryStreamName":"events"}"#,
+        400,
+        "ValidationException",
+        "1 validation error detected: Value null at 'records' failed to satisfy constraint: Member must not be null",
+    ),
+    (
+        BATCH,
+        r#"{"DeliveryStreamName":"events","Records":[]}"#,
+        400,
+        "ValidationException",
+        "1 validation error detected: Value '[]' at 'records' failed to satisfy constraint: Member must have length greater than or equal to 1",
+    ),
+    (
+        BATCH,
+        r#"{"DeliveryStreamName":"events","Records":[null]}"#,
+        400,
+        "ValidationException",
+        "1 validation error detected: Value null at 'records.1.member' failed to satisfy constraint: Member must not be null",
+    ),
+    (
+        BATCH,
+        r#"{"DeliveryStreamName":"events","Records":[{"Data":"e30="},{"Data":"!"}]}"#,
+        400,
+        "SerializationException",
+        "'records.2.member.data' is not base64",
+    ),
+    (
+        BATCH,
+        r#"{"DeliveryStreamName":"none","Records":[{"Data":"e30="}]}"#,
+        400,
+        "ResourceNotFoundException",
+        "Firehose none under account 000000000000 not found.",
+    ),
+    (
+        DESCRIBE,
+        r#"{"DeliveryStreamName":"none"}"#,
+        400,
+        "ResourceNotFoundException",
+        "Firehose none under account 000000000000 not found.",
+    ),
+    (
+        LIST,
+        r#"{"Limit":0}"#,
+        400,
+        "ValidationException",
+        "1 validation error detected: Value '0' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1",
+    ),
 ];
 
 #[tokio::test]
@@ -196,7 +272,11 @@ async fn every_wrong_request_has_its_status_type_and_text() {
     for (operation, body, status, kind, message) in WRONG {
         let answer = served.call(operation, body).await;
         let text = answer.body["message"].as_str().expect("message");
-        assert_eq!((answer.status, answer.body["__type"].as_str()), (*status, Some(*kind)), "{operation} {body}: {text}");
+        assert_eq!(
+            (answer.status, answer.body["__type"].as_str()),
+            (*status, Some(*kind)),
+            "{operation} {body}: {text}"
+        );
         assert!(text.contains(message), "{operation} {body}: {text}");
         assert!(answer.head.contains("content-type: application/x-amz-json-1.1"), "{}", answer.head);
         assert!(answer.head.contains("x-amzn-requestid: "), "{}", answer.head);
