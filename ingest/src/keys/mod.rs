@@ -90,8 +90,8 @@ struct Key {
 #[derive(Debug)]
 enum Run {
     Native(Plan),
-    /// Places of the fields among those scanned.
-    Projected(Vec<usize>),
+    /// The fields, and their places among those scanned.
+    Projected(Vec<(Arc<str>, usize)>),
     Full,
 }
 
@@ -202,16 +202,17 @@ fn compile(name: &str, program: &str, fields: &mut Vec<Arc<str>>) -> Result<Key,
     Ok(Key { name: name.to_string(), program: compiled, reads, run })
 }
 
-fn places(reads: &Reads, fields: &mut Vec<Arc<str>>) -> Vec<usize> {
-    let mut places = Vec::new();
+fn places(reads: &Reads, fields: &mut Vec<Arc<str>>) -> Vec<(Arc<str>, usize)> {
+    let mut places: Vec<(Arc<str>, usize)> = Vec::new();
     for name in reads.paths.iter().filter_map(|path| path.first()) {
+        if places.iter().any(|(known, _)| known == name) {
+            continue;
+        }
         let place = fields.iter().position(|field| field == name).unwrap_or_else(|| {
             fields.push(name.clone());
             fields.len() - 1
         });
-        if !places.contains(&place) {
-            places.push(place);
-        }
+        places.push((name.clone(), place));
     }
     places
 }
@@ -230,7 +231,7 @@ impl Key {
     fn evaluate(&self, scanned: Scanned<'_, '_>, budget: &Budget, run: &Run, value: &mut String) -> Result<(), Reject> {
         let input = match run {
             Run::Native(_) => Value::Null,
-            Run::Projected(places) => self.project(scanned, places),
+            Run::Projected(places) => project(scanned, places),
             Run::Full => scan::parse(scanned.record),
         };
         let steps = budget.steps + (scanned.record.len() / budget::RECORD_BYTES_PER_STEP) as u64;
@@ -255,19 +256,6 @@ impl Key {
                 Err(self.reject(Reason::KeyError, format!("failed inside the interpreter: {text}")))
             }
         }
-    }
-
-    fn project(&self, scanned: Scanned<'_, '_>, places: &[usize]) -> Value {
-        let names = self.reads.paths.iter().filter_map(|path| path.first());
-        let mut members = Map::default();
-        for name in names {
-            if !members.contains_key(name) {
-                // `places` are in the order in which the names first occur.
-                let json = places.get(members.len()).and_then(|at| scanned.fields.get(*at).copied().flatten());
-                members.insert(name.clone(), json.map_or(Value::Null, scan::parse));
-            }
-        }
-        Value::object(members)
     }
 
     /// The text that stands for the output, if it is one scalar.
@@ -312,6 +300,17 @@ impl Key {
     fn reject(&self, reason: Reason, what: impl fmt::Display) -> Reject {
         Reject::key(reason, &self.name, format!("key {} {what}", self.name))
     }
+}
+
+/// An object of the fields that a program reads and the record has.
+fn project(scanned: Scanned<'_, '_>, places: &[(Arc<str>, usize)]) -> Value {
+    let mut members = Map::default();
+    for (name, place) in places {
+        if let Some(json) = scanned.fields.get(*place).copied().flatten() {
+            members.insert(name.clone(), scan::parse(json));
+        }
+    }
+    Value::object(members)
 }
 
 fn native(result: Result<Lazy<'_>, Fail>) -> Output<'_> {

@@ -202,6 +202,9 @@ fn array_at(json: &str, at: usize) -> (Value, usize) {
     let mut at = skip_space(bytes, at + 1);
     while !matches!(bytes.get(at), Some(b']') | None) {
         let (item, end) = value_at(json, at);
+        if end == at {
+            break; // No JSON after all.
+        }
         items.push(item);
         at = skip_space(bytes, end);
         if bytes.get(at) == Some(&b',') {
@@ -250,7 +253,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parsing_agrees_with_serde(seed in "[a-z\"\\\\é😀]{0,6}", n: i64, f in -1e6f64..1e6) {
+        fn parsing_agrees_with_serde(seed in "[a-z\"\\\\é😀]{0,6}", n: i64, eighths in -1_000_000i32..1_000_000) {
+            // serde_json does not read every double back exactly; eighths it does.
+            let f = f64::from(eighths) / 8.0;
             let json = serde_json::json!({"s": seed, "n": [n, {"f": f, "t": true}, [], {}, null], seed.as_str(): "v"});
             let ours: serde_json::Value = serde_json::from_str(&parse(&json.to_string()).to_json()).expect("rendered JSON");
             prop_assert_eq!(ours["n"][0].as_i64(), Some(n));
