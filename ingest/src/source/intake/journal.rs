@@ -28,7 +28,7 @@ pub use segment::At;
 use super::counters::IntakeCounters;
 use disk::{Disk, OsDisk};
 use frame::Frames;
-use log::{Append, Command, Log};
+use log::{Append, Command, Log, Release};
 use read::Reader;
 
 /// Appends that may wait for the thread.
@@ -138,7 +138,7 @@ impl Journal {
             return Err(JournalError::Settings(text));
         }
         let directory = &settings.directory;
-        std::fs::create_dir_all(directory).map_err(|error| JournalError::io("creating", directory, &error))?;
+        disk::create_directory(directory).map_err(|error| JournalError::io("creating", directory, &error))?;
         let lock = log::lock(directory)?;
         let recovered = recover::recover(disk.as_mut(), directory, id)?;
         let id = recovered.id;
@@ -193,7 +193,7 @@ impl Journal {
     /// Deletes all segments that end at or before `watermark`.
     pub async fn release(&self, watermark: At) -> Result<(), JournalError> {
         let (reply, outcome) = oneshot::channel();
-        self.ask(Command::Release(watermark, reply)).await?;
+        self.ask(Command::Release(Release { watermark, reply })).await?;
         outcome.await.map_err(|_| JournalError::Closed)?
     }
 

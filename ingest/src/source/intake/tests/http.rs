@@ -2,6 +2,7 @@
 
 mod ndjson;
 mod sdk;
+mod stop;
 
 use std::net::SocketAddr;
 
@@ -21,8 +22,10 @@ struct Served {
     address: SocketAddr,
     journal: Arc<Journal>,
     counters: Arc<IntakeCounters>,
+    serving: tokio::task::JoinHandle<()>,
     _directory: tempfile::TempDir,
-    _stop: DropGuard,
+    stop: CancellationToken,
+    _stopped: DropGuard,
 }
 
 /// What a status line and a body came back as.
@@ -53,8 +56,16 @@ async fn served_with(wrap: impl FnOnce(Arc<dyn Sink>) -> Arc<dyn Sink>) -> Serve
     let listener = server::bind("127.0.0.1:0".parse().expect("address")).await.expect("binds");
     let address = listener.local_addr().expect("bound");
     let stop = CancellationToken::new();
-    tokio::spawn(server::serve(listener, intake, stop.clone()));
-    Served { address, journal, counters, _directory: directory, _stop: stop.drop_guard() }
+    let serving = tokio::spawn(server::serve(listener, intake, stop.clone()));
+    Served {
+        address,
+        journal,
+        counters,
+        serving,
+        stop: stop.clone(),
+        _directory: directory,
+        _stopped: stop.drop_guard(),
+    }
 }
 
 impl Served {

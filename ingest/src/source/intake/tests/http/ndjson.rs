@@ -4,6 +4,9 @@ use std::io::Write;
 
 use super::*;
 
+/// Request line, head, body; then status and a part of the text.
+type Wrong<'a> = (&'a str, &'a [&'a str], &'a [u8], u16, &'a str);
+
 const LINES: &[u8] = b"{\"a\":1}\n\n{\"b\":2}\r\n{\"c\":3}";
 
 fn gzip(plain: &[u8]) -> Vec<u8> {
@@ -48,7 +51,7 @@ async fn every_wrong_request_has_its_status_and_text() {
     let long = format!("{{}}\n{}\n", "x".repeat(1_024_001));
     let bomb = gzip(&vec![b'\n'; (64 << 20) + 1]);
     let large = vec![b'\n'; (16 << 20) + 1];
-    let cases: [(&str, &[&str], &[u8], u16, &str); 9] = [
+    let cases: [Wrong<'_>; 9] = [
         (
             "POST /v1/events",
             &["Content-Encoding: br"],
