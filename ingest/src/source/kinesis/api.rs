@@ -6,16 +6,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::config::ProvideCredentials;
 use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::config::timeout::TimeoutConfig;
+use aws_sdk_kinesis::config::{Credentials, ProvideCredentials};
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{Record, Shard, ShardIteratorType};
 
-use super::KinesisSettings;
 use super::service::{Failure, RawRecord, ReadFrom, RecordPage, Service, ShardPage};
 use super::tree::ListedShard;
+use super::{Access, KinesisSettings};
 use crate::source::SourceError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
@@ -61,6 +61,9 @@ async fn load(settings: &KinesisSettings) -> SdkConfig {
     }
     if let Some(endpoint) = &settings.endpoint_url {
         loader = loader.endpoint_url(endpoint);
+    }
+    if let Access::Key { id, secret } = &settings.access {
+        loader = loader.credentials_provider(Credentials::new(id, secret, None, None, "settings"));
     }
     let config = loader.load().await;
     if config.region().is_none() && config.endpoint_url().is_some() {
@@ -171,9 +174,16 @@ where
             let message = reply.err().message().unwrap_or("no message");
             by_code(code, message, reply.raw().status().as_u16())
         }
+        SdkError::ResponseError(reply) => by_status(reply.raw().status().as_u16()),
         SdkError::ConstructionFailure(_) => Failure::Fatal(chain(&error)),
         _ => Failure::Unreachable(chain(&error)),
     }
+}
+
+/// An answer that is not Kinesis's: a proxy, a balancer, some other server. The SDK's own words for it say nothing.
+fn by_status(status: u16) -> Failure {
+    let text = format!("http {status}, in no words of kinesis: is this endpoint kinesis, is a proxy in between?");
+    if (400..500).contains(&status) { Failure::Fatal(text) } else { Failure::Unreachable(text) }
 }
 
 fn by_code(code: &str, message: &str, status: u16) -> Failure {
@@ -201,6 +211,7 @@ fn by_code(code: &str, message: &str, status: u16) -> Failure {
         | "UnrecognizedClientException"
         | "InvalidClientTokenId"
         | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
         | "IncompleteSignature"
         | "MissingAuthenticationTokenException"
         | "ExpiredTokenException" => Failure::Denied(text),
@@ -251,6 +262,11 @@ mod tests {
             by_code("ExpiredIteratorException", "m", 400),
             Failure::Expired("ExpiredIteratorException: m".into())
         );
+    }
+
+    #[test]
+    fn a_failing_server_in_between_may_pass_and_a_wrong_one_does_not() {
+        assert!(by_status(502).may_pass() && !by_status(403).may_pass());
     }
 
     #[test]

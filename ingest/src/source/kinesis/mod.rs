@@ -56,7 +56,25 @@ impl StartSetting {
     }
 }
 
-/// How a stream is read. Credentials come from the AWS SDK's own chain.
+/// Who asks the service.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Access {
+    /// Whom the AWS SDK's own chain finds: variables, profile, web identity, container, instance.
+    Chain,
+    /// This key, for a stand-in server in tests.
+    Key { id: String, secret: String },
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Access::Chain => "Chain",
+            Access::Key { .. } => "Key",
+        })
+    }
+}
+
+/// How a stream is read.
 #[derive(Debug, Clone)]
 pub struct KinesisSettings {
     pub stream: String,
@@ -65,6 +83,8 @@ pub struct KinesisSettings {
     pub endpoint_url: Option<String>,
     /// Default: what the AWS SDK's variables and profile say; `us-east-1` where only an endpoint is given.
     pub region: Option<String>,
+    /// Default: the chain.
+    pub access: Access,
     /// Between two lists of the shards; they are also listed when a shard ends. Default 60 s.
     pub discover_every: Duration,
     /// A call that fails for so long without one success stops the source. Default 5 min.
@@ -91,6 +111,7 @@ impl KinesisSettings {
             start,
             endpoint_url: None,
             region: None,
+            access: Access::Chain,
             discover_every: Duration::from_secs(60),
             give_up: Duration::from_secs(300),
             records_per_read: 10_000,

@@ -2,10 +2,17 @@
 //!
 //! A split or merge closes its parents and opens children; a key's records go on in a child. So a child waits until all its
 //! parents (two after a merge) were read to their end. A parent that is no longer listed has nothing left to read.
+//!
+//! One list is not the last word: a list may be older than the one before it, so a shard missing from it may come back. It is
+//! forgotten only when several lists in a row are without it. Forgotten at once and come back, it would be claimed a second
+//! time in the middle of what the first reader sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::log_entry::Start;
+
+/// Lists in a row without a shard before it counts as gone.
+const GONE_AFTER_LISTS: u32 = 3;
 
 /// A shard as the service lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +35,8 @@ struct Node {
     state: State,
     /// Where its first read began, in this run or an earlier one; known once it is claimed.
     start: Option<Start>,
-    listed: bool,
+    /// Lists in a row without it.
+    missed: u32,
 }
 
 #[derive(Debug)]
@@ -45,17 +53,18 @@ impl ShardTree {
 
     /// Takes in a whole list of the stream's shards.
     pub(super) fn list(&mut self, listing: Vec<ListedShard>) {
-        self.nodes.values_mut().for_each(|node| node.listed = false);
+        self.nodes.values_mut().for_each(|node| node.missed = node.missed.saturating_add(1));
         for ListedShard { id, parents } in listing {
-            let fresh = Node { parents, state: State::Waiting, start: None, listed: true };
-            self.nodes.entry(id).or_insert(fresh).listed = true;
+            let fresh = Node { parents, state: State::Waiting, start: None, missed: 0 };
+            self.nodes.entry(id).or_insert(fresh).missed = 0;
         }
         self.forget();
     }
 
     /// Shards to claim and read now, those without a parent first.
     pub(super) fn ready(&self) -> Vec<String> {
-        let waiting = self.nodes.iter().filter(|(_, node)| node.state == State::Waiting && self.may_begin(node));
+        let begins = |node: &Node| node.state == State::Waiting && node.missed == 0 && self.may_begin(node);
+        let waiting = self.nodes.iter().filter(|(_, node)| begins(node));
         let mut ready: Vec<_> = waiting.map(|(id, node)| (!node.parents.is_empty(), id.clone())).collect();
         ready.sort();
         ready.into_iter().map(|(_, id)| id).collect()
@@ -98,10 +107,10 @@ impl ShardTree {
     /// Drops what the service no longer lists, except what is still being read and what a waiting child inherits from. So the
     /// tree stays as large as the list, however often a stream is resharded.
     fn forget(&mut self) {
-        let waiting = self.nodes.values().filter(|node| node.listed && node.state == State::Waiting);
+        let waiting = self.nodes.values().filter(|node| node.missed == 0 && node.state == State::Waiting);
         let inherited: BTreeSet<String> = waiting.flat_map(|node| node.parents.clone()).collect();
         self.nodes.retain(|id, node| {
-            node.listed
+            node.missed < GONE_AFTER_LISTS
                 || match node.state {
                     State::Waiting => false,
                     State::Reading => true,
@@ -218,8 +227,30 @@ mod tests {
         tree.list(vec![shard("1", &["0"])]);
         assert_eq!(tree.nodes.len(), 2, "the child still inherits from it");
         tree.claimed("1", Start::TrimHorizon);
-        tree.list(vec![shard("1", &["0"])]);
+        for _ in 0..GONE_AFTER_LISTS {
+            tree.list(vec![shard("1", &["0"])]);
+        }
         assert_eq!(tree.nodes.len(), 1);
+    }
+
+    #[test]
+    fn a_shard_missing_from_one_list_is_neither_read_twice_nor_passed_over_by_its_child() {
+        let family = [shard("0", &[]), shard("1", &["0"]), shard("2", &["1"])];
+        let mut tree = tree(Start::TrimHorizon, &family);
+        read_out(&mut tree, "0");
+        tree.list(vec![shard("2", &["1"])]);
+        assert!(tree.ready().is_empty(), "an older list left out 1, which is unread");
+        tree.list(family.to_vec());
+        assert_eq!(tree.ready(), ["1"], "0 was read and 2 still waits");
+    }
+
+    #[test]
+    fn an_unread_parent_that_stays_away_is_gone() {
+        let mut tree = tree(Start::TrimHorizon, &[shard("1", &["0"]), shard("2", &["1"])]);
+        for _ in 0..GONE_AFTER_LISTS {
+            tree.list(vec![shard("2", &["1"])]);
+        }
+        assert_eq!(tree.ready(), ["2"]);
     }
 
     /// One reshard: a split of an open shard, or a merge of two.
@@ -251,11 +282,14 @@ mod tests {
             let mut open: Vec<String> = all.iter().map(|s| s.id.clone()).collect();
             let mut tree = ShardTree::new(Start::At(7));
             let (mut reading, mut drained): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+            let mut trimmed: Vec<String> = Vec::new();
             for (merge, pick, list, drain, trim) in steps {
                 reshard(&mut all, &mut open, merge, pick);
+                if trim {
+                    trimmed.clone_from(&drained);
+                }
                 if list {
-                    // The service may have removed what was drained.
-                    tree.list(all.iter().filter(|s| !(trim && drained.contains(&s.id))).cloned().collect());
+                    tree.list(all.iter().filter(|s| !trimmed.contains(&s.id)).cloned().collect());
                 }
                 begin(&mut tree, &all, &mut reading, &drained)?;
                 let closed: Vec<usize> = (0..reading.len()).filter(|n| !open.contains(&reading[*n])).collect();
