@@ -87,8 +87,9 @@ pub fn load(path: &Path, lookup: Lookup<'_>) -> Result<Config, Vec<Problem>> {
         None => typed.keys.clone(),
     };
     let (named, lines): (Vec<_>, Vec<_>) = keys.into_iter().map(|k| ((k.name, k.program), k.line)).unzip();
-    if let Err(wrong) = compile(&named, &lines, &file) {
-        problems.extend(wrong);
+    match compile(&named, &lines, &file) {
+        Err(wrong) if !named.is_empty() => problems.extend(wrong),
+        _ => {}
     }
     let built = table.and_then(|(spec, table_file)| {
         let shown = docs::shown(&typed);
@@ -172,6 +173,7 @@ fn order_keys(typed: &Typed, spec: &TableSpec, file: &str, problems: &mut Vec<Pr
     for column in columns {
         match typed.keys.iter().find(|k| k.name == column) {
             Some(key) => ordered.push(key.clone()),
+            None if typed.wrong_keys.iter().any(|k| k == column) => {}
             None => {
                 let message =
                     format!("partition column `{column}` has no key; write {column} = '<jq expression>' under [keys]");

@@ -19,6 +19,8 @@ pub struct Typed {
     sections: BTreeMap<&'static str, Given>,
     /// In the order of the file.
     pub keys: Vec<Key>,
+    /// Names of keys that are there, but wrong.
+    pub wrong_keys: Vec<String>,
 }
 
 /// A section that is there.
@@ -250,6 +252,7 @@ impl Reader<'_> {
             let at = self.line(name);
             let Some(text) = item.get_ref().as_str() else {
                 let message = format!("key `{0}` is no text; write {0} = '.{0}'", name.get_ref());
+                typed.wrong_keys.push(name.get_ref().to_string());
                 self.problem(at, message);
                 continue;
             };
@@ -258,7 +261,10 @@ impl Reader<'_> {
                     let (name, typed_text) = (name.get_ref().to_string(), text.to_string());
                     typed.keys.push(Key { name, program, line: at, typed: typed_text });
                 }
-                Err(message) => self.problem(at, format!("key `{}` {message}", name.get_ref())),
+                Err(message) => {
+                    typed.wrong_keys.push(name.get_ref().to_string());
+                    self.problem(at, format!("key `{}` {message}", name.get_ref()));
+                }
             }
         }
         typed.keys.sort_by_key(|k| k.line);
