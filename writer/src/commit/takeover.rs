@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use schemas::layout;
-use schemas::log_entry::{Carried, Entry, Epoch, FORMAT, ShardState};
+use schemas::log_entry::{Carried, Cut, Entry, Epoch, FORMAT, ShardState};
 use schemas::position::ShardId;
 
 use super::log;
@@ -70,9 +70,19 @@ pub async fn inherit(state: &Store, writer: &str, now: i64) -> Result<Inheritanc
             })?;
             out.carried.shards.insert(shard.clone(), ShardState { epoch: epoch.epoch, ..found.clone() });
         }
-        out.carried.unfinished.extend(left.carried.unfinished);
+        add_unfinished(&mut out.carried.unfinished, left.carried.unfinished);
     }
     Ok(out)
+}
+
+/// A writer that died while it claimed has carried a former owner's cuts into its log, and some shards still name that owner:
+/// the same cut is then found in both logs, and must be done again once.
+fn add_unfinished(all: &mut Vec<Cut>, more: Vec<Cut>) {
+    for cut in more {
+        if !all.iter().any(|known| known.by == cut.by && known.cut == cut.cut) {
+            all.push(cut);
+        }
+    }
 }
 
 /// Creates the next epoch of each shard in this writer's name.

@@ -1,0 +1,231 @@
+//! A crash at every single store operation: the pipeline and the writer over a store in memory that dies at the n-th write,
+//! before or after applying it, then a second process that takes over, perhaps to die as well. Whatever happened: each record is
+//! once in the table or once in the errors output, and nothing lies there that the log does not name.
+
+mod dying_store;
+mod listed_source;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ingest::error::RunError;
+use ingest::metrics::Metrics;
+use ingest::pipeline::Pipeline;
+use ingest::route::Router;
+use object_store::ObjectStoreExt;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use schemas::rules::{ParquetSettings, Rules};
+use schemas::table::TableSpec;
+use tests::block_on;
+use tokio_util::sync::CancellationToken;
+use writer::Writer;
+use writer::settings::BufferSettings;
+use writer::shared::{Clock, Shared};
+use writer::store::{Lake, Store};
+
+use dying_store::{Death, DyingStore};
+use listed_source::ListedSource;
+
+const SPEC: &str = r#"
+version = 1
+name = "t"
+database = "d"
+location = "s3://b/t/"
+
+[[column]]
+name = "id"
+type = "bigint"
+
+[[partition]]
+name = "k"
+type = "string"
+projection = { type = "enum", values = ["a", "b", "c"] }
+"#;
+
+/// How one process of a history ends.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    /// When everything is read: by SIGTERM, so to speak.
+    Graceful,
+    /// At a write to the store.
+    Dies(u64, Death),
+}
+
+fn rules(key: &str) -> Rules {
+    let spec = TableSpec::parse(SPEC, "t.toml").expect("the spec is right");
+    Rules::new(vec![("k".into(), key.into())], &spec, ParquetSettings::default())
+}
+
+fn settings() -> BufferSettings {
+    let long = Duration::from_secs(3600);
+    BufferSettings { size: 1 << 20, age: long, idle: long, rows: 4, memory: 64 << 20 }
+}
+
+/// One process: opens, takes over, reads everything, ends.
+async fn process(number: u64, disk: &Arc<InMemory>, source: &Arc<ListedSource>, key: &str, end: End) -> Result<(), RunError> {
+    let store = Arc::new(match end {
+        End::Graceful => DyingStore::immortal(disk.clone()),
+        End::Dies(at, death) => DyingStore::new(disk.clone(), at, death),
+    });
+    let place = |prefix: &str| Store::new(store.clone(), prefix, &format!("memory:///{prefix}/"));
+    let lake = Lake { table: place("table"), errors: place("errors"), state: place("state") };
+    let rules = rules(key);
+    let router = Router::compile(&rules, "rules")?;
+    let (metrics, clock) = (Metrics::default(), Clock::new(|| 1_000));
+    let shared = Arc::new(Shared::new(settings().memory, clock, Arc::new(metrics.writer.clone())));
+    let name = format!("w{number}");
+    let opened = Writer::open(&name, lake, settings(), router.file_rules().clone(), &rules, shared.clone()).await?;
+    let pipeline = Pipeline::open(opened, router, source.clone(), metrics.ingest.clone()).await?;
+    let stop = CancellationToken::new();
+    let mut running = tokio::spawn(pipeline.run(stop.clone()));
+    loop {
+        let done = source.ends().all(|(shard, end)| shared.shards.read_through(shard).is_some_and(|at| at >= *end));
+        if done {
+            stop.cancel();
+        }
+        match tokio::time::timeout(Duration::from_millis(1), &mut running).await {
+            Ok(ended) => return ended.expect("the pipeline does not panic"),
+            Err(_) => continue,
+        }
+    }
+}
+
+/// What is in the outputs, and what should be.
+async fn check(disk: &InMemory, source: &ListedSource, history: &str) {
+    let state = Store::new(Arc::new(disk.fork()), "state", "memory:///state/");
+    let named = named(&state).await;
+    let (mut ids, mut lines, mut lying) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for name in list(disk).await {
+        let bytes = disk.get(&Path::from(name.as_str())).await.expect("listed").bytes().await.expect("in memory");
+        if name.starts_with("table/") {
+            ids.extend(read_ids(bytes));
+        } else {
+            let text = String::from_utf8(bytes.to_vec()).expect("JSON");
+            lines.extend(text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON")));
+        }
+        lying.insert(name);
+    }
+    assert_eq!(lying, named, "{history}: objects that lie there, and those the log names");
+    ids.sort_unstable();
+    assert_eq!(ids, source.good_ids(), "{history}: rows");
+    let mut rejected: Vec<String> = lines.iter().map(|line| format!("{} {}", line["shard"], line["position"])).collect();
+    rejected.sort_unstable();
+    assert_eq!(rejected, source.rejected(), "{history}: rejects");
+}
+
+async fn named(state: &Store) -> BTreeSet<String> {
+    let files = writer::inventory::files(state).await.expect("the log reads");
+    let mut out = BTreeSet::new();
+    for file in files {
+        let home = if file.target.is_table() { "table" } else { "errors" };
+        out.extend(file.object.map(|o| format!("{home}/{}", o.path)));
+        out.extend(file.rejects.map(|o| format!("errors/{}", o.path)));
+    }
+    out
+}
+
+async fn list(disk: &InMemory) -> Vec<String> {
+    use futures::TryStreamExt;
+    use object_store::ObjectStore;
+    let metas: Vec<_> = disk.list(None).try_collect().await.expect("in memory");
+    metas.iter().map(|m| m.location.to_string()).filter(|n| !n.starts_with("state/")).collect()
+}
+
+fn read_ids(bytes: bytes::Bytes) -> Vec<i64> {
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::Int64Type;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).expect("Parquet").build().expect("Parquet");
+    reader.flat_map(|batch| batch.expect("reads").column(0).as_primitive::<Int64Type>().values().to_vec()).collect()
+}
+
+/// Plays a history of processes; the last one always ends gracefully.
+fn play(ends: &[End], keys: &[&str]) -> bool {
+    let history = format!("{ends:?} {keys:?}");
+    block_on(async {
+        let disk = Arc::new(InMemory::new());
+        let source = Arc::new(ListedSource::new());
+        let mut died = false;
+        for (number, end) in ends.iter().chain([&End::Graceful]).enumerate() {
+            let key = keys[number.min(keys.len() - 1)];
+            let outcome = process(number as u64, &disk, &source, key, *end).await;
+            died |= outcome.is_err();
+            assert!(outcome.is_ok() || matches!(end, End::Dies(..)), "{history}: {outcome:?}");
+        }
+        check(&disk, &source, &history).await;
+        died
+    })
+}
+
+/// Every n until the process no longer reaches its n-th write.
+fn every_crash(death: Death, then: &[End], keys: &[&str]) {
+    let mut crashes = 0;
+    for at in 0..500 {
+        let ends: Vec<End> = [End::Dies(at, death)].iter().chain(then).copied().collect();
+        if !play(&ends, keys) {
+            break;
+        }
+        crashes += 1;
+    }
+    assert!(crashes > 15, "only {crashes} crash points: the history is too short to mean something");
+    assert!(crashes < 500, "the process never got through");
+}
+
+#[test]
+fn a_graceful_end_leaves_nothing_to_do_again() {
+    assert!(!play(&[End::Graceful, End::Graceful], &[".k"]));
+}
+
+#[test]
+fn a_crash_before_any_write_loses_and_repeats_nothing() {
+    every_crash(Death::Before, &[], &[".k"]);
+}
+
+#[test]
+fn a_crash_after_any_write_loses_and_repeats_nothing() {
+    every_crash(Death::After, &[], &[".k"]);
+}
+
+#[test]
+fn a_lost_answer_is_no_conflict() {
+    let mut reached = 0;
+    for at in 0..60 {
+        // The process lives on: it finds its own object there and knows it.
+        reached += u32::from(!play(&[End::Dies(at, Death::AnswerLost)], &[".k"]));
+    }
+    assert!(reached > 15, "{reached}");
+}
+
+#[test]
+fn a_second_crash_while_taking_over_loses_and_repeats_nothing() {
+    let seed: u64 = rand::random();
+    println!("seed {seed}");
+    let mut random = <rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(seed);
+    for _ in 0..150 {
+        let ends: Vec<End> = (0..3)
+            .map(|_| {
+                let death = if rand::Rng::random(&mut random) { Death::Before } else { Death::After };
+                End::Dies(rand::Rng::random_range(&mut random, 0..40), death)
+            })
+            .collect();
+        play(&ends, &[".k"]);
+    }
+}
+
+#[test]
+fn a_crash_and_other_rules_afterwards_loses_and_repeats_nothing() {
+    // The same rows under other rules go elsewhere: marks mean something only under the rules that made them.
+    let other = r#"{"a":"b","b":"c","c":"a"}[.k]"#;
+    every_crash(Death::Before, &[], &[".k", other]);
+    every_crash(Death::After, &[End::Dies(9, Death::Before)], &[".k", other, ".k"]);
+}
+
+/// Counts what [`check`] compares, so that an empty source cannot pass for a clean one.
+#[test]
+fn the_source_has_rows_and_rejects_of_every_kind() {
+    let source = ListedSource::new();
+    let kinds: BTreeMap<bool, usize> = BTreeMap::from([(true, source.good_ids().len()), (false, source.rejected().len())]);
+    assert!(kinds[&true] > 50 && kinds[&false] > 8, "{kinds:?}");
+}
