@@ -5,6 +5,7 @@
 //!
 //! jq 1.6 is followed where it is sane. What remains different, deliberately: integers are exact; fractions of seconds and
 //! offsets are taken by `fromdate` and kept by `todate`; regular expressions have no look-around and no back-references;
+//! milliseconds taken for seconds are an error and not the year 51574;
 //! `a // b` does not hide an error of `a`; half a surrogate pair is U+FFFD (as in jq 1.7).
 
 use std::fmt;
@@ -13,7 +14,7 @@ use jaq_core::compile::Undefined;
 use jaq_core::data::JustLut;
 use jaq_core::load::parse::Def;
 use jaq_core::load::{self, Arena, File, Loader};
-use jaq_core::native::{Fun, bome, run, unary, v};
+use jaq_core::native::{self, Fun, bome, run, unary, v};
 use jaq_core::{Compiler, Ctx, Cv, Error, Native, RunPtr, ValXs, Vars};
 use schemas::problem::nearest;
 
@@ -103,7 +104,7 @@ fn available() -> Vec<(&'static str, usize)> {
     let defined = definitions().map(|def| (def.name, def.args.len()));
     defined
         .chain(functions().into_iter().map(|(name, args, _)| (name, args.len())))
-        .filter(|(name, _)| !name.ends_with("_raw"))
+        .filter(|(name, _)| !name.ends_with("_raw") && !name.ends_with("_cost"))
         .collect()
 }
 
@@ -144,7 +145,9 @@ def recurse: ..;
 def matches($re; $flags): regex_cost($re; $flags) | matches_raw($re; $flags);
 def split_matches($re; $flags): regex_cost($re; $flags) | split_matches_raw($re; $flags);
 def split_($re; $flags): regex_cost($re; $flags) | split_raw($re; $flags);
-def strftime($format): format_cost($format) | strftime_raw($format);
+def strftime($format): epoch_seconds | format_cost($format) | strftime_raw($format);
+def todateiso8601: epoch_seconds | todateiso8601_raw;
+def gmtime: epoch_seconds | gmtime_raw;
 def strptime($format): format_cost($format) | strptime_raw($format);
 "#;
 
@@ -167,6 +170,8 @@ fn functions() -> Vec<Fun<Data>> {
         "split_" => "split_raw",
         "strftime" => "strftime_raw",
         "strptime" => "strptime_raw",
+        "todateiso8601" => "todateiso8601_raw",
+        "gmtime" => "gmtime_raw",
         other => other,
     };
     let ours: Vec<Fun<Data>> = our_functions();
@@ -196,7 +201,7 @@ macro_rules! rows1 {
 fn our_functions() -> Vec<Fun<Data>> {
     let none: [_; FUNCTIONS.len()] = rows!(0 1 2 3 4 5 6 7 8 9 10 11 12);
     let one: [_; FUNCTIONS1.len()] = rows1!(0 1 2 3 4 5 6);
-    let more: [(&'static str, Box<[jaq_core::Bind]>, RunPtr<Data>); 11] = [
+    let more: [native::Filter<RunPtr<Data>>; 12] = [
         ("fromjson", v(0), |cv| give(builtins::from_json(&cv.1))),
         ("join", v(1), |cv| unary(cv, |x, y| builtins::join(&x, &y).map_err(Error::str))),
         ("getpath", v(1), |cv| unary(cv, |x, path| get_path(x, &path).map_err(Error::str))),
@@ -210,8 +215,9 @@ fn our_functions() -> Vec<Fun<Data>> {
         ("infinite", v(0), |_| give(Ok(Value::Num(Num::Float(f64::INFINITY))))),
         ("isnan", v(0), |cv| give(Ok(Value::Bool(matches!(&cv.1, Value::Num(n) if n.is_nan()))))),
         ("format_cost", v(1), format_cost),
+        ("epoch_seconds", v(0), |cv| give(epoch_seconds(cv.1))),
     ];
-    let regex: (&'static str, Box<[jaq_core::Bind]>, RunPtr<Data>) = ("regex_cost", v(2), regex_cost);
+    let regex: native::Filter<RunPtr<Data>> = ("regex_cost", v(2), regex_cost);
     none.into_iter().chain(one).chain(more).chain([regex]).map(run::<Data>).collect::<Vec<(_, _, Native<Data>)>>()
 }
 
@@ -223,6 +229,20 @@ fn format_cost(cv: Cv<'_, Data>) -> ValXs<'_, Value> {
         }
         Ok(input)
     })
+}
+
+/// Last second of the year 9999.
+const EPOCH_SECONDS_MAX: f64 = 253_402_300_799.0;
+
+/// jaq multiplies seconds into microseconds without looking: far ones would come out as some other date.
+fn epoch_seconds(value: Value) -> Outcome {
+    match &value {
+        Value::Num(n) if n.as_f64().abs() > EPOCH_SECONDS_MAX => Err(format!(
+            "{} is no epoch seconds before the year 10000: divide milliseconds by 1000, or use utc_date",
+            n.text()
+        )),
+        _ => Ok(value),
+    }
 }
 
 /// A search costs the size of the expression, its repetitions written out, times the length of the text; one for all matches may

@@ -197,6 +197,16 @@ fn the_deepest_programs_fit_a_worker_threads_stack() {
 }
 
 #[test]
+fn milliseconds_taken_for_seconds_are_an_error_and_not_a_far_year() {
+    for program in [".t | strftime(\"%Y\")", ".t | todate", ".t | gmtime | mktime"] {
+        for t in ["1779045174594", "9223372036854775807", "-9223372036854775808", "1e300"] {
+            assert_eq!(key(program, &format!(r#"{{"t":{t}}}"#)), Err(Reason::KeyError), "{program} <- {t}");
+        }
+    }
+    assert_eq!(key(".t / 1000 | strftime(\"%Y-%m\")", r#"{"t":1779045174594}"#).as_deref(), Ok("2026-05"));
+}
+
+#[test]
 fn firehoses_bare_pipes_in_an_object_parse() {
     let (out, error) =
         run_program(r#"{y:.ts|strftime("%Y"),m:.ts|strftime("%m"),k:.k}"#, r#"{"ts":1779045174,"k":1}"#, 10_000);
