@@ -27,7 +27,7 @@ writer::declare_metrics! {
         rejects: Family<ReasonLabel, Counter> = Family::default(), "counter", "records", "reason: see below",
             "Records that went to the errors output before they reached a buffer, by why";
         jq_processing_duration_seconds: Histogram = seconds(), "histogram", "seconds", "",
-            "Time to work out the keys of one batch";
+            "Time to decode one batch, work out its keys and put its rows into their buffers";
         source_queue_batches: Gauge = Gauge::default(), "gauge", "batches", "",
             "Batches read and waiting for the pipeline";
         source_queue_limit_batches: Gauge = Gauge::default(), "gauge", "batches", "",

@@ -10,6 +10,7 @@ use schemas::position::ShardId;
 use schemas::reject::{Reject, error_line};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use writer::{Opened, Writer};
 
@@ -45,6 +46,7 @@ impl Pipeline {
     ) -> Result<Pipeline, RunError> {
         let Opened { mut writer, carried, progress } = opened;
         let resume = settle(&mut writer, &carried, &source, &mut router).await?;
+        metrics.shards_owned.set(resume.len() as i64);
         Ok(Pipeline { writer, router, source, metrics, resume, progress })
     }
 
@@ -109,6 +111,7 @@ impl Pipeline {
                 self.writer.claim(&request.shard, start.clone()).await?;
                 let resume = Resume { after: schemas::position::Position::zero(), start, ended: false };
                 self.resume.insert(request.shard.clone(), resume.clone());
+                self.metrics.shards_owned.set(self.resume.len() as i64);
                 resume
             }
         };
@@ -124,7 +127,7 @@ impl Pipeline {
 
     async fn take_in(&mut self, batch: Batch) -> Result<(), RunError> {
         let mut intake = self.writer.enter(&batch.shard, &batch.span)?;
-        let mut bytes = 0;
+        let (began, mut bytes) = (Instant::now(), 0);
         for record in &batch.records {
             bytes += record.data.len() as u64;
             match self.router.route(&record.data, record.arrived_at) {
@@ -139,6 +142,7 @@ impl Pipeline {
         }
         self.metrics.incoming_records.inc_by(batch.records.len() as u64);
         self.metrics.incoming_bytes.inc_by(bytes);
+        self.metrics.jq_processing_duration_seconds.observe(began.elapsed().as_secs_f64());
         self.writer.leave(intake, batch.last).await?;
         Ok(())
     }

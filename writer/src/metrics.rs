@@ -116,7 +116,7 @@ declare_metrics! {
         delivery_to_s3_success: Counter = Counter::default(), "counter", "requests", "",
             "PUTs of data and errors objects that succeeded; over attempts it is Firehose's DeliveryToS3.Success";
         delivery_to_s3_attempts: Counter = Counter::default(), "counter", "requests", "",
-            "PUTs of data and errors objects, retries included";
+            "PUTs of data and errors objects that were begun";
         delivery_to_s3_data_freshness_seconds: FloatGauge = FloatGauge::default(), "gauge", "seconds", "",
             "Age of the oldest record that was read and is not stored; 0 if there is none";
         delivery_to_s3_duration_seconds: Histogram = seconds(), "histogram", "seconds", "",
@@ -143,12 +143,8 @@ declare_metrics! {
             "Cuts written down whose objects are not all stored";
         log_entries: Counter = Counter::default(), "counter", "entries", "",
             "Entries appended to the writer log";
-        upload_retries: Counter = Counter::default(), "counter", "requests", "",
-            "Requests to the store that were tried again";
         dropped_fields: DroppedFields = DroppedFields::default(), "counter", "values", "field: name; beyond 100 names `...`",
             "Top-level members that no column reads and that were dropped";
-        watermark_lag_seconds: FloatGauge = FloatGauge::default(), "gauge", "seconds", "",
-            "How far the shard that is furthest behind is from having everything stored that it has read";
     }
 }
 

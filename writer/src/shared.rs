@@ -1,5 +1,6 @@
 //! What the pipeline's side and the committer's side of the writer share.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::buffer::budget::Budget;
@@ -35,6 +36,8 @@ pub struct Shared {
     pub clock: Clock,
     pub metrics: Arc<WriterMetrics>,
     ratio: Mutex<Ratio>,
+    /// When the oldest buffer of the cuts that are not stored was opened; `i64::MAX` if all are stored.
+    oldest_unstored: AtomicI64,
 }
 
 impl Shared {
@@ -45,6 +48,7 @@ impl Shared {
             clock,
             metrics,
             ratio: Mutex::new(Ratio::default()),
+            oldest_unstored: AtomicI64::new(i64::MAX),
         }
     }
 
@@ -55,5 +59,13 @@ impl Shared {
 
     pub fn saw_file(&self, data_bytes: u64, file_bytes: u64) {
         self.ratio.lock().unwrap_or_else(PoisonError::into_inner).seen(data_bytes, file_bytes);
+    }
+
+    pub(crate) fn set_oldest_unstored(&self, opened_at: Option<i64>) {
+        self.oldest_unstored.store(opened_at.unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    pub(crate) fn oldest_unstored(&self) -> Option<i64> {
+        Some(self.oldest_unstored.load(Ordering::Relaxed)).filter(|at| *at != i64::MAX)
     }
 }

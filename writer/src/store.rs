@@ -5,7 +5,6 @@
 //! log would have two authors for one entry.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use object_store::path::Path;
 use object_store::{
     BackoffConfig, ClientOptions, Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, RetryConfig,
 };
+use schemas::layout;
 use url::Url;
 
 use crate::error::WriterError;
@@ -242,8 +242,10 @@ impl Lake {
         })
     }
 
-    /// The folders that are local, for those who want to show them.
-    pub fn local_folder(url: &str) -> Option<PathBuf> {
-        Url::parse(url).ok().filter(|u| u.scheme() == "file").and_then(|u| u.to_file_path().ok())
+    /// Proves that the three places answer, and that the state's store keeps create-if-absent. `name` is this process's alone.
+    pub async fn probe(&self, name: &str) -> Result<(), WriterError> {
+        self.state.probe(&layout::probe(name)).await?;
+        self.table.reach().await?;
+        self.errors.reach().await
     }
 }

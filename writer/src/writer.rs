@@ -75,10 +75,7 @@ impl Writer {
         document: &Rules,
         shared: Arc<Shared>,
     ) -> Result<Opened, WriterError> {
-        lake.state.probe(&layout::probe(id)).await?;
-        for store in [&lake.table, &lake.errors] {
-            store.reach().await?;
-        }
+        lake.probe(id).await?;
         keep_rules(&lake, &rules.fingerprint, document).await?;
         let mut left = takeover::inherit(&lake.state, id, shared.clock.now()).await?;
         left.carried.next_cut = 0;
@@ -221,7 +218,8 @@ impl Writer {
         metrics.partition_count.set(self.buffers.len() as i64);
         metrics.buffer_memory_bytes.set(self.shared.budget.used() as i64);
         metrics.buffer_memory_limit_bytes.set(self.shared.budget.limit() as i64);
-        let freshness = self.buffers.oldest().map_or(0, |opened| now - opened);
+        let oldest = self.buffers.oldest().into_iter().chain(self.shared.oldest_unstored()).min();
+        let freshness = oldest.map_or(0, |opened| now - opened);
         metrics.delivery_to_s3_data_freshness_seconds.set(freshness as f64 / 1000.0);
     }
 

@@ -5,7 +5,9 @@ use std::io::Write;
 use schemas::lint::{Lint, LintContext, Severity, lint};
 use schemas::problem::Problem;
 use schemas::table::PartitionColumn;
+use writer::error::WriterError;
 use writer::settings::LakeSettings;
+use writer::store::Lake;
 
 use super::{CheckArgs, CliError, Kind};
 use crate::clock;
@@ -28,7 +30,7 @@ pub(super) async fn run(args: &CheckArgs, out: &mut impl Write) -> Result<(), Cl
         return Err(failed);
     }
     if !args.offline {
-        probe_lake(&config.lake).await.map_err(|message| CliError::environment("lake", message))?;
+        probe_lake(&config.lake).await?;
     }
     summary(&config, &config.compile_keys()?, now, out).map_err(CliError::output)
 }
@@ -57,8 +59,8 @@ fn bucket_of(program: &str) -> Option<u64> {
 }
 
 /// Can the lake be written, and does its store keep create-if-absent?
-async fn probe_lake(_lake: &LakeSettings) -> Result<(), String> {
-    Ok(())
+async fn probe_lake(settings: &LakeSettings) -> Result<(), WriterError> {
+    Lake::open(settings)?.probe(&clock::new_writer_name()).await
 }
 
 fn summary(config: &Config, keys: &Keys, now: i64, out: &mut impl Write) -> std::io::Result<()> {

@@ -1,5 +1,6 @@
 //! The commands: arguments, exit codes, and one file per command. Data on stdout, everything else on stderr.
 
+pub mod bench;
 pub mod check;
 pub mod ddl;
 pub mod demo;
@@ -47,6 +48,9 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Print the table's definition for a query engine
     Ddl(DdlArgs),
+    /// Feed a local file through the whole path, for benchmarks
+    #[command(hide = true)]
+    Bench(BenchArgs),
 }
 
 /// Arguments of `demo`.
@@ -101,6 +105,17 @@ pub struct DdlArgs {
     pub check: Option<PathBuf>,
 }
 
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// The configuration file; its source is not used
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Events, one JSON text a line
+    #[arg(value_name = "EVENTS")]
+    pub file: PathBuf,
+}
+
 /// A query engine's way to define a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Dialect {
@@ -121,6 +136,7 @@ pub async fn execute(command: Command) -> Result<(), CliError> {
         Command::Check(args) => check::run(&args, &mut out).await,
         Command::Explain(args) => explain::run(&args, &mut out),
         Command::Ddl(args) => ddl::run(&args, &mut out),
+        Command::Bench(args) => bench::run(args).await,
     }
 }
 

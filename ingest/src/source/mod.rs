@@ -1,5 +1,6 @@
 //! Where records come from. A source reads shards in order, and can read any span of any shard again.
 
+pub mod file;
 pub mod intake;
 pub mod kinesis;
 

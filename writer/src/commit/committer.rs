@@ -83,6 +83,8 @@ pub struct Committer {
 struct Held {
     before: Vec<(ShardId, Position)>,
     memory: u64,
+    /// When the first of its buffers was opened.
+    opened_at: i64,
 }
 
 struct Encoded {
@@ -159,9 +161,14 @@ impl Committer {
     fn encode(&mut self, frozen: Frozen) {
         let writer = self.log.writer().to_string();
         self.held.insert(frozen.cut, held(&frozen));
-        self.shared.metrics.cuts_unstored.set(self.held.len() as i64);
+        self.observe_unstored();
         let shared = self.shared.clone();
         self.encoding.push_back(tokio::task::spawn_blocking(move || encode(frozen, &writer, &shared)));
+    }
+
+    fn observe_unstored(&self) {
+        self.shared.metrics.cuts_unstored.set(self.held.len() as i64);
+        self.shared.set_oldest_unstored(self.held.values().map(|held| held.opened_at).min());
     }
 
     /// Writes a cut down, then begins to store it.
@@ -201,7 +208,7 @@ impl Committer {
             }
             self.stored += 1;
         }
-        self.shared.metrics.cuts_unstored.set(self.held.len() as i64);
+        self.observe_unstored();
         Ok(())
     }
 
@@ -258,6 +265,7 @@ fn held(frozen: &Frozen) -> Held {
     Held {
         before: before.map(|(shard, before)| (frozen.shards[*shard as usize].clone(), before.clone())).collect(),
         memory: frozen.buffers.iter().map(|(buffer, _)| buffer.memory()).sum(),
+        opened_at: frozen.buffers.iter().map(|(buffer, _)| buffer.opened_at).min().unwrap_or(i64::MAX),
     }
 }
 
