@@ -89,7 +89,7 @@ fn value_differences(url: &str) -> String {
             or event.source->>'$.type' is distinct from stored.source.type
             or event.source->>'$.repo' is distinct from stored.source.repo
             or event.source->>'$.path' is distinct from stored.source.path
-            or event.source->>'$.commit' is distinct from stored.source.\"commit\"
+            or event.source->>'$.commit' is distinct from stored.source_commit
             or event.source->>'$.author' is distinct from stored.source.author
             or event.source->>'$.message' is distinct from stored.source.message",
         duck::sp500_events(&corpus::sp500_path()),
