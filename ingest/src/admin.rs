@@ -127,7 +127,10 @@ mod tests {
     #[tokio::test]
     async fn metrics_and_config_are_served() {
         let answer = ask(admin(), "/metrics").await;
-        assert!(answer.contains(OPENMETRICS) && answer.contains("# TYPE alluvium_incoming_records counter"), "{answer}");
+        assert!(
+            answer.contains(OPENMETRICS) && answer.contains("# TYPE alluvium_incoming_records counter"),
+            "{answer}"
+        );
         assert!(ask(admin(), "/config").await.ends_with("{\"version\":1}\n"));
         assert!(ask(admin(), "/nothing").await.starts_with("HTTP/1.1 404"));
     }

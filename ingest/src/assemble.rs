@@ -9,22 +9,28 @@ use writer::shared::{Clock, Shared};
 use writer::store::Lake;
 
 use crate::clock;
-use crate::config::{Config, Forward, IntakeConfig, SourceConfig};
+use crate::config::{Config, Forward, SourceConfig};
 use crate::error::RunError;
 use crate::metrics::Metrics;
 use crate::pipeline::Pipeline;
 use crate::route::Router;
-use crate::sample::Counters;
 use crate::source::intake::counters::IntakeCounters;
 use crate::source::intake::forward::KinesisSink;
 use crate::source::intake::server::{self, Intake};
 use crate::source::intake::{IntakeSettings, IntakeSource};
-use crate::source::kinesis::{KinesisSettings, KinesisSource};
+use crate::source::kinesis::{KinesisCounters, KinesisSettings, KinesisSource};
 use crate::source::{Source, SourceError};
 
 /// The wall clock.
 pub fn wall_clock() -> Clock {
     Clock::new(clock::now_ms)
+}
+
+/// Counters of the sources that run.
+#[derive(Debug, Clone, Default)]
+pub struct Counters {
+    pub kinesis: Option<Arc<KinesisCounters>>,
+    pub intake: Option<Arc<IntakeCounters>>,
 }
 
 /// A source, and what is known of it beside its records.
@@ -44,27 +50,18 @@ pub async fn source(config: &SourceConfig, clock: &Clock) -> Result<Opened, Sour
             let counters = Counters { kinesis: Some(source.counters()), intake: None };
             Ok(Opened { source, counters, intake: None })
         }
-        SourceConfig::Intake(intake) => open_intake(intake, clock).await,
+        SourceConfig::Intake(settings) => open_intake(settings.clone(), clock).await,
     }
 }
 
-async fn open_intake(config: &IntakeConfig, clock: &Clock) -> Result<Opened, SourceError> {
-    let settings = IntakeSettings {
-        listen: config.listen,
-        // The config has refused an address that is not meant.
-        allow_remote: true,
-        journal_max_bytes: config.journal_bytes_max,
-        delivery_streams: config.delivery_streams.clone(),
-        ..IntakeSettings::new(config.journal.clone())
-    };
+async fn open_intake(settings: IntakeSettings, clock: &Clock) -> Result<Opened, SourceError> {
     let counters = Arc::new(IntakeCounters::default());
     let (clock, counted) = (clock.clone(), counters.clone());
     // Reads the last segment to its end: not for a thread that others wait on.
     let opening = tokio::task::spawn_blocking(move || IntakeSource::open(settings, randomness(), clock, counted));
-    let source = opening.await.map_err(|e| SourceError::Environment {
-        doing: "opening the journal".into(),
-        message: e.to_string(),
-    })??;
+    let source = opening
+        .await
+        .map_err(|e| SourceError::Environment { doing: "opening the journal".into(), message: e.to_string() })??;
     let source = Arc::new(source);
     let counters = Counters { kinesis: None, intake: Some(counters) };
     Ok(Opened { source: source.clone(), counters, intake: Some(source) })

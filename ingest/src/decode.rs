@@ -99,7 +99,19 @@ mod tests {
     fn only_one_strict_object_passes() {
         assert_eq!(reason(br#" {"a":[1,"\ud800",1e1000]} "#), None);
         assert_eq!(reason(b"[{}]"), Some(Reason::NotObject));
-        for text in ["", " \n", "{", "{}{}", "{} x", "{'a':1}", "{\"a\":01}", "{\"a\":1,}", "\u{FEFF}{}", "{\"a\":\"\n\"}", "{\"a\":NaN}"] {
+        for text in [
+            "",
+            " \n",
+            "{",
+            "{}{}",
+            "{} x",
+            "{'a':1}",
+            "{\"a\":01}",
+            "{\"a\":1,}",
+            "\u{FEFF}{}",
+            "{\"a\":\"\n\"}",
+            "{\"a\":NaN}",
+        ] {
             assert_eq!(reason(text.as_bytes()), Some(Reason::NotJson), "{text}");
         }
         assert_eq!(reason(b"{\"a\":\"\xff\"}"), Some(Reason::NotJson));

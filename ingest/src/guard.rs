@@ -44,7 +44,11 @@ impl Guard {
     /// The partition path of these key values (one for each partition column, in order) at `now`, milliseconds since the epoch:
     /// hive-escaped, no slash at either end. `out` is cleared and filled; after a reject it holds nothing of use.
     pub fn path(&self, values: &[String], now: i64, out: &mut String) -> Result<(), Reject> {
-        debug_assert_eq!(values.len(), self.columns.len(), "keys and partition columns are matched when the config is read");
+        debug_assert_eq!(
+            values.len(),
+            self.columns.len(),
+            "keys and partition columns are matched when the config is read"
+        );
         out.clear();
         for (column, value) in self.columns.iter().zip(values) {
             column.admit(value, now)?;
@@ -83,7 +87,9 @@ impl Column {
         let outcome = match &self.check {
             Check::Typed => self.typed(value),
             Check::OneOf(values, _) if values.contains(value) => Ok(()),
-            Check::OneOf(_, rule) => rule.admits(value, now).and_then(|()| Err("is not one of the enum's values".into())),
+            Check::OneOf(_, rule) => {
+                rule.admits(value, now).and_then(|()| Err("is not one of the enum's values".into()))
+            }
             Check::Rule(rule) => rule.admits(value, now),
         };
         outcome.map_err(|why| {
@@ -122,26 +128,15 @@ impl Column {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use schemas::table::UnknownFields;
 
-    fn column(name: &str, data_type: DataType, projection: Option<Rule>) -> PartitionColumn {
-        PartitionColumn { name: name.into(), data_type, comment: None, projection }
-    }
-
-    fn guard(partitions: Vec<PartitionColumn>) -> Guard {
-        Guard::new(&TableSpec {
-            text: String::new(),
-            name: "t".into(),
-            database: "d".into(),
-            comment: None,
-            location: "s3://b/t/".into(),
-            columns: Vec::new(),
-            partitions,
-            unknown_fields: UnknownFields::Drop,
-            metadata: false,
-            sort: Vec::new(),
-            bloom: Vec::new(),
-        })
+    /// A guard of string partition columns, or of what the text says of each.
+    fn guard(partitions: &[(&str, &str)]) -> Guard {
+        let mut text = "version = 1\nname = \"t\"\ndatabase = \"d\"\nlocation = \"s3://b/t/\"\n".to_string();
+        text += "[[column]]\nname = \"x\"\ntype = \"string\"\n";
+        for (name, rest) in partitions {
+            text += &format!("[[partition]]\nname = \"{name}\"\n{rest}\n");
+        }
+        Guard::new(&TableSpec::parse(&text, "t.toml").unwrap_or_else(|p| panic!("{p:?}")))
     }
 
     fn path(guard: &Guard, values: &[&str]) -> Result<String, Reject> {
@@ -156,8 +151,8 @@ mod tests {
 
     #[test]
     fn a_value_outside_an_enum_names_key_and_value() {
-        let rule = Rule::Enum { values: vec!["name".into(), "industry".into()] };
-        let guard = guard(vec![column("attribute_name", DataType::String, Some(rule))]);
+        let rule = "projection = { type = \"enum\", values = [\"name\", \"industry\"] }";
+        let guard = guard(&[("attribute_name", &format!("type = \"string\"\n{rule}"))]);
         assert_eq!(path(&guard, &["industry"]).as_deref(), Ok("attribute_name=industry"));
         let reject = path(&guard, &["ceo"]).expect_err("not in the enum");
         assert_eq!((reject.reason, reject.key.as_deref()), (Reason::OutsideProjection, Some("attribute_name")));
@@ -166,7 +161,7 @@ mod tests {
 
     #[test]
     fn integers_without_projection_are_canonical() {
-        let guard = guard(vec![column("n", DataType::Int, None)]);
+        let guard = guard(&[("n", "type = \"int\"")]);
         assert_eq!(path(&guard, &["-7"]).as_deref(), Ok("n=-7"));
         for wrong in ["07", "+7", "7.0", "seven", "2147483648", " 7", "-0"] {
             assert_eq!(reason(&guard, &[wrong]), Reason::OutsideProjection, "{wrong}");
@@ -176,7 +171,7 @@ mod tests {
 
     #[test]
     fn dates_without_projection_are_days() {
-        let guard = guard(vec![column("d", DataType::Date, None)]);
+        let guard = guard(&[("d", "type = \"date\"")]);
         assert_eq!(path(&guard, &["2026-02-28"]).as_deref(), Ok("d=2026-02-28"));
         for wrong in ["2026-2-28", "2026-13-01", "2026-02-28T00:00:00Z", "today"] {
             assert_eq!(reason(&guard, &[wrong]), Reason::OutsideProjection, "{wrong}");
@@ -185,8 +180,10 @@ mod tests {
 
     #[test]
     fn hostile_values_stay_in_their_segment() {
-        let guard = guard(vec![column("a", DataType::String, None), column("b", DataType::String, None)]);
-        for hostile in ["/", "..", "../../x", "a/b", "%2F", "=", "\0", "\n", ".", "\u{1F600}", "a=b/c=d", "\\", "\u{7f}"] {
+        let guard = guard(&[("a", "type = \"string\""), ("b", "type = \"string\"")]);
+        for hostile in
+            ["/", "..", "../../x", "a/b", "%2F", "=", "\0", "\n", ".", "\u{1F600}", "a=b/c=d", "\\", "\u{7f}"]
+        {
             let path = path(&guard, &[hostile, "end"]).expect("escaped, not refused");
             assert_eq!(path.matches('/').count(), 1, "{path}");
             assert!(path.starts_with("a=") && path.ends_with("/b=end"), "{path}");

@@ -31,6 +31,5 @@ pub mod metrics;
 pub mod pipeline;
 pub mod record;
 pub mod route;
-pub mod sample;
 pub mod settle;
 pub mod source;

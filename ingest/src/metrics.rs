@@ -1,4 +1,7 @@
-//! The service's metrics: names, help, units and labels, declared once. The writer's are beside them in `/metrics`.
+//! The service's metrics: names, help, units and labels, declared once. The writer's are beside them in `/metrics`; what the
+//! sources count themselves is read when it is asked for ([`sources`]).
+
+pub mod sources;
 
 use std::fmt::Write as _;
 
@@ -8,7 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use schemas::reject::Reason;
-pub use writer::metrics::{MetricDoc, ReasonLabel, ShardLabel, WriterMetrics};
+pub use writer::metrics::{MetricDoc, ReasonLabel, WriterMetrics};
 
 fn seconds() -> Histogram {
     Histogram::new(exponential_buckets(0.000_1, 4.0, 10))
@@ -31,36 +34,6 @@ writer::declare_metrics! {
             "Most batches that may wait";
         shards_owned: Gauge = Gauge::default(), "gauge", "shards", "",
             "Shards this process reads";
-        data_read_from_kinesis_stream_records: Counter = Counter::default(), "counter", "records", "",
-            "Records read from the stream";
-        data_read_from_kinesis_stream_bytes: Counter = Counter::default(), "counter", "bytes", "",
-            "Bytes read from the stream";
-        kinesis_millis_behind_latest: Family<ShardLabel, Gauge> = Family::default(), "gauge", "milliseconds", "shard",
-            "How far the last read was from the shard's tip";
-        get_records_requests: Counter = Counter::default(), "counter", "requests", "",
-            "GetRecords calls, retries included";
-        throttled_get_records: Counter = Counter::default(), "counter", "requests", "",
-            "GetRecords calls that Kinesis refused because of a limit";
-        put_record_requests: Counter = Counter::default(), "counter", "requests", "",
-            "PutRecord requests that were accepted";
-        put_record_batch_requests: Counter = Counter::default(), "counter", "requests", "",
-            "PutRecordBatch requests that were accepted";
-        events_requests: Counter = Counter::default(), "counter", "requests", "",
-            "POST /v1/events requests that were accepted";
-        intake_records: Counter = Counter::default(), "counter", "records", "",
-            "Records the intake has accepted";
-        intake_bytes: Counter = Counter::default(), "counter", "bytes", "",
-            "Bytes of those records";
-        journal_held_records: Gauge = Gauge::default(), "gauge", "records", "",
-            "Records in the journal: accepted, and not yet both stored and deleted";
-        intake_refused: Family<ReasonLabel, Counter> = Family::default(), "counter", "requests", "reason: invalid, too_large, unknown, journal, forward, busy",
-            "Requests that were not accepted";
-        journal_bytes: Gauge = Gauge::default(), "gauge", "bytes", "",
-            "Bytes of the journal on disk";
-        journal_limit_bytes: Gauge = Gauge::default(), "gauge", "bytes", "",
-            "Most bytes it may have ([source.intake] journal_size)";
-        journal_syncs: Counter = Counter::default(), "counter", "syncs", "",
-            "Times the journal was made durable; one sync answers many requests";
     }
 }
 
@@ -95,12 +68,24 @@ Generated from `ingest/src/metrics.rs` and `writer/src/metrics.rs`. `/metrics` o
 OpenMetrics text. Names are Amazon Data Firehose's in snake case where it has one.
 ";
 
+fn sections() -> [(&'static str, Vec<MetricDoc>); 4] {
+    [
+        ("Pipeline", IngestMetrics::DOCS.to_vec()),
+        ("Writer", WriterMetrics::DOCS.to_vec()),
+        ("Kinesis source", sources::kinesis_docs()),
+        ("Intake", sources::intake_docs()),
+    ]
+}
+
 /// `docs/metrics.md`.
 pub fn markdown() -> String {
     let mut out = INTRO.to_string();
-    for (title, docs) in [("Sources and pipeline", IngestMetrics::DOCS), ("Writer", WriterMetrics::DOCS)] {
-        line(&mut out, format_args!("\n## {title}\n\n| name | kind | unit | labels | |\n| --- | --- | --- | --- | --- |"));
-        for doc in docs {
+    for (title, docs) in sections() {
+        line(
+            &mut out,
+            format_args!("\n## {title}\n\n| name | kind | unit | labels | |\n| --- | --- | --- | --- | --- |"),
+        );
+        for doc in &docs {
             let name = doc.exposed_name();
             line(&mut out, format_args!("| `{name}` | {} | {} | {} | {}. |", doc.kind, doc.unit, doc.labels, doc.help));
         }
@@ -122,7 +107,7 @@ mod tests {
 
     #[test]
     fn no_two_metrics_share_a_name() {
-        let all: Vec<&str> = IngestMetrics::DOCS.iter().chain(WriterMetrics::DOCS).map(|d| d.name).collect();
+        let all: Vec<&str> = sections().into_iter().flat_map(|(_, docs)| docs).map(|d| d.name).collect();
         assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
     }
 

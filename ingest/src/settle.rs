@@ -129,9 +129,10 @@ async fn take_in_again(
     for record in &batch.records {
         let (target, line) = match router.route(&record.data, record.arrived_at) {
             Ok(path) => (Target::Table(path.into()), None),
-            Err(reject) => {
-                (Target::Errors(reject.reason.output().folder().into()), Some(reject_line(&batch.shard, record, &reject)))
-            }
+            Err(reject) => (
+                Target::Errors(reject.reason.output().folder().into()),
+                Some(reject_line(&batch.shard, record, &reject)),
+            ),
         };
         let data = line.as_deref().unwrap_or(&record.data);
         if is_cut(marks, &target, &record.position) {

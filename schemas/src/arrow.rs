@@ -13,8 +13,11 @@ use crate::table::TableSpec;
 
 /// Schema of [`TableSpec::stored_columns`], in their order.
 pub fn arrow_schema(spec: &TableSpec) -> Schema {
-    let fields: Vec<Field> =
-        spec.stored_columns().iter().map(|column| Field::new(&column.name, arrow_type(&column.data_type), true)).collect();
+    let fields: Vec<Field> = spec
+        .stored_columns()
+        .iter()
+        .map(|column| Field::new(&column.name, arrow_type(&column.data_type), true))
+        .collect();
     Schema::new(fields)
 }
 
@@ -59,7 +62,10 @@ mod tests {
     #[test]
     fn nested_types_carry_the_names_hive_reads() {
         let Arrow::List(item) = of("array<decimal(38,38)>") else { panic!("no list") };
-        assert_eq!((item.name().as_str(), item.data_type(), item.is_nullable()), ("element", &Arrow::Decimal128(38, 38), true));
+        assert_eq!(
+            (item.name().as_str(), item.data_type(), item.is_nullable()),
+            ("element", &Arrow::Decimal128(38, 38), true)
+        );
         let Arrow::Map(entry, sorted) = of("map<string,bigint>") else { panic!("no map") };
         assert_eq!((entry.name().as_str(), entry.is_nullable(), sorted), ("key_value", false, false));
         let Arrow::Struct(pair) = entry.data_type() else { panic!("no pair") };

@@ -251,11 +251,10 @@ fn lint_properties(found: &mut Findings<'_>) {
     let rules = found.spec.partitions.iter().filter_map(|p| Some(p.projection.as_ref()?.properties(&p.name))).flatten();
     let own = found.spec.properties.iter().map(|(name, value)| (name.clone(), value.clone()));
     let bytes: usize = rules.chain(own).map(|(name, value)| name.len() + value.len()).sum();
-    let severity = match bytes {
-        0..=PROPERTIES_WARN => return,
-        ..=PROPERTIES_MAX => Severity::Warn,
-        _ => Severity::Error,
-    };
+    if bytes <= PROPERTIES_WARN {
+        return;
+    }
+    let severity = if bytes <= PROPERTIES_MAX { Severity::Warn } else { Severity::Error };
     found.table(
         "P003",
         severity,

@@ -20,6 +20,9 @@ pub const EXPAND_MAX: usize = 1_000_000;
 /// Largest interval of a date rule and largest `NOW` offset, in their units.
 pub const STEPS_MAX: u64 = 1_000_000;
 
+/// Longest value, in bytes, that is compared with an enum's to name the nearest.
+const NEAREST_MAX: usize = 64;
+
 /// The projection of one partition column.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Rule {
@@ -97,7 +100,7 @@ impl Rule {
     /// The values at `now`, ascending (an enum's as listed), at most [`EXPAND_MAX`]; none for an injected column.
     pub fn expand(&self, now: i64) -> Box<dyn Iterator<Item = String> + '_> {
         match self {
-            Rule::Enum { values } => Box::new(values.iter().cloned().take(EXPAND_MAX)),
+            Rule::Enum { values } => Box::new(values.iter().take(EXPAND_MAX).cloned()),
             Rule::Integer { from, to, interval, digits } => {
                 let step = usize::try_from((*interval).max(1)).unwrap_or(usize::MAX);
                 let values = (i128::from(*from)..=i128::from(*to)).step_by(step);
@@ -158,7 +161,9 @@ fn admits_member(values: &[String], value: &str) -> Result<(), String> {
         return Ok(());
     }
     let count = values.len();
-    Err(match nearest(value, values.iter().map(String::as_str)) {
+    // Whole streams can be refused: only values of about the same length are worth comparing.
+    let alike = |other: &&str| value.len() <= NEAREST_MAX && value.len().abs_diff(other.len()) <= 1 + other.len() / 3;
+    Err(match nearest(value, values.iter().map(String::as_str).filter(alike)) {
         Some(near) => format!("is not one of the {count} values of the projection's enum; the nearest is `{near}`"),
         None => format!("is not one of the {count} values of the projection's enum"),
     })

@@ -96,12 +96,6 @@ pub struct FieldLabel {
     pub field: String,
 }
 
-/// The label `shard`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ShardLabel {
-    pub shard: String,
-}
-
 fn seconds() -> Histogram {
     Histogram::new(exponential_buckets(0.001, 4.0, 9))
 }

@@ -3,12 +3,24 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::{CliError, DdlArgs};
+use super::{CliError, DdlArgs, Dialect};
+
+impl From<Dialect> for schemas::ddl::Dialect {
+    fn from(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Athena => schemas::ddl::Dialect::Athena,
+            Dialect::Trino => schemas::ddl::Dialect::Trino,
+            Dialect::Spark => schemas::ddl::Dialect::Spark,
+            Dialect::Duckdb => schemas::ddl::Dialect::Duckdb,
+            Dialect::Glue => schemas::ddl::Dialect::Glue,
+        }
+    }
+}
 
 /// Prints the definition, or compares a file with it.
 pub(super) fn run(args: &DdlArgs, out: &mut impl Write) -> Result<(), CliError> {
     let config = super::load(&args.config)?;
-    let text = config.lake.url.clone();
+    let text = schemas::ddl::generate(&config.table, args.dialect.into(), Some(&config.lake.url));
     match &args.check {
         Some(file) => compare(file, &text, out),
         None => out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CliError::output),
@@ -17,7 +29,8 @@ pub(super) fn run(args: &DdlArgs, out: &mut impl Write) -> Result<(), CliError> 
 
 fn compare(file: &Path, generated: &str, out: &mut impl Write) -> Result<(), CliError> {
     let name = file.display().to_string();
-    let committed = std::fs::read_to_string(file).map_err(|e| CliError::input(format!("{name}: cannot be read: {e}")))?;
+    let committed =
+        std::fs::read_to_string(file).map_err(|e| CliError::input(format!("{name}: cannot be read: {e}")))?;
     if committed == generated {
         return Ok(());
     }

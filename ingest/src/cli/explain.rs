@@ -11,6 +11,7 @@ use writer::encode::{Encoder, Row};
 use super::{CliError, ExplainArgs};
 use crate::clock;
 use crate::config::Config;
+use crate::decode::decode;
 use crate::guard::Guard;
 use crate::keys::Keys;
 
@@ -85,11 +86,17 @@ pub(super) fn run(args: &ExplainArgs, out: &mut impl Write) -> Result<(), CliErr
     }
 }
 
-fn explain(config: &Config, mut input: impl BufRead, name: &str, out: &mut impl Write) -> Result<(), CliError> {
+pub(super) fn explain(
+    config: &Config,
+    mut input: impl BufRead,
+    name: &str,
+    out: &mut impl Write,
+) -> Result<(), CliError> {
     let stages = Stages::new(config)?;
     let (mut line, mut number) = (Vec::new(), 0);
     loop {
-        let read = next_line(&mut input, &mut line).map_err(|e| CliError::input(format!("{name}: cannot be read: {e}")))?;
+        let read =
+            next_line(&mut input, &mut line).map_err(|e| CliError::input(format!("{name}: cannot be read: {e}")))?;
         number += 1;
         match read {
             Line::End => break,
@@ -163,13 +170,18 @@ impl<'a> Stages<'a> {
         values: &mut Vec<String>,
         path: &mut String,
     ) -> Result<(), Reject> {
-        let event = record;
+        decode(record)?;
         said.parsed = true;
-        self.keys.evaluate(event, values)?;
+        if let Err(reject) = self.keys.evaluate(record, values) {
+            // What stands at the failed key and behind it means nothing.
+            let named = |(name, _): &(String, String)| reject.key.as_deref() == Some(name);
+            values.truncate(self.config.keys.iter().position(named).unwrap_or(0));
+            return Err(reject);
+        }
         self.guard.path(values, self.now, path)?;
         said.projected = true;
         let sequence = said.line.to_string();
-        let row = Row { shard: "explain", sequence: &sequence, sub: 0, arrived_at: self.now, data: event };
+        let row = Row { shard: "explain", sequence: &sequence, sub: 0, arrived_at: self.now, data: record };
         let explained = self.encoder.explain(row)?;
         said.null_columns = explained.nulls;
         said.dropped = explained.unread;

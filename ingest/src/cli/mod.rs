@@ -3,9 +3,12 @@
 pub mod check;
 pub mod ddl;
 pub mod demo;
+mod demo_summary;
 mod error;
 pub mod explain;
 pub mod run;
+#[cfg(test)]
+mod tests;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -134,27 +137,13 @@ pub fn exit_code(outcome: Result<(), CliError>, format: LogFormat) -> ExitCode {
     ExitCode::from(error.kind.exit_code())
 }
 
+/// Prints to stdout.
+pub(crate) fn print(text: &str) -> Result<(), CliError> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CliError::output)
+}
+
 /// The configuration at `path`; every problem on a line of the error.
 pub(crate) fn load(path: &Path) -> Result<Config, CliError> {
     Ok(config::load(path, &config::process_env)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_arguments_hold_together() {
-        use clap::CommandFactory;
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn log_format_stands_before_or_behind_the_command() {
-        for line in [["alluvium", "--log-format=json", "run", "--config=x"], ["alluvium", "run", "--config=x", "--log-format=json"]] {
-            assert_eq!(Cli::try_parse_from(line).expect("right").log_format, LogFormat::Json);
-        }
-        let missing = Cli::try_parse_from(["alluvium", "run"]).expect_err("no config");
-        assert_eq!(missing.exit_code(), 2);
-    }
 }

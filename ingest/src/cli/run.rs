@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
+use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use writer::shared::Clock;
 
 use super::{CliError, RunArgs};
 use crate::admin::{self, Admin, Health};
-use crate::assemble;
+use crate::assemble::{self, Counters};
 use crate::config::{Config, SourceConfig};
 use crate::metrics::Metrics;
-use crate::sample;
-use crate::source::intake::counters::IntakeCounters;
+use crate::metrics::sources;
+use crate::source::READ_AHEAD_BATCHES;
 
 /// What `/healthz` says while former owners' work is being finished.
 const STARTING: &str = "start";
@@ -32,13 +32,12 @@ pub async fn run(args: RunArgs) -> Result<(), CliError> {
 async fn consume(config: &Config, stop: CancellationToken, served: CancellationToken) -> Result<(), CliError> {
     let (metrics, health, clock) = (Metrics::default(), Health::default(), assemble::wall_clock());
     health.failing(STARTING, "taking over what is there");
-    serve_admin(config, &metrics, &health, served.clone()).await?;
     let opened = assemble::source(&config.source, &clock).await?;
     let mut counters = opened.counters;
-    if let Some(forwarded) = forward(config, &clock, served.clone()).await? {
-        counters.intake = Some(forwarded);
+    if let SourceConfig::Kinesis { settings, forward: Some(to) } = &config.source {
+        counters.intake = Some(assemble::forward(settings, to, &clock, served.clone()).await?);
     }
-    tokio::spawn(sample::run(counters, metrics.ingest.clone(), served));
+    serve_admin(config, registry(&metrics, counters), &health, served).await?;
     // A stop while starting leaves what a crash would leave: nothing is half done that the next start does not finish.
     let starting = assemble::pipeline(config, opened.source, &metrics, &clock);
     let Some(started) = stop.run_until_cancelled(starting).await else { return Ok(()) };
@@ -50,18 +49,22 @@ async fn consume(config: &Config, stop: CancellationToken, served: CancellationT
     Ok(())
 }
 
-async fn forward(
-    config: &Config,
-    clock: &Clock,
-    served: CancellationToken,
-) -> Result<Option<Arc<IntakeCounters>>, CliError> {
-    let SourceConfig::Kinesis { settings, forward: Some(to) } = &config.source else { return Ok(None) };
-    Ok(Some(assemble::forward(settings, to, clock, served).await?))
+/// Everything there is to count.
+fn registry(metrics: &Metrics, counters: Counters) -> Registry {
+    metrics.ingest.source_queue_limit_batches.set(READ_AHEAD_BATCHES as i64);
+    let mut registry = metrics.registry();
+    if let Some(kinesis) = counters.kinesis {
+        sources::register_kinesis(&mut registry, kinesis);
+    }
+    if let Some(intake) = counters.intake {
+        sources::register_intake(&mut registry, intake);
+    }
+    registry
 }
 
 async fn serve_admin(
     config: &Config,
-    metrics: &Metrics,
+    registry: Registry,
     health: &Health,
     stop: CancellationToken,
 ) -> Result<(), CliError> {
@@ -69,8 +72,7 @@ async fn serve_admin(
     let listener = TcpListener::bind(address)
         .await
         .map_err(|e| CliError::environment(format!("[admin] listen = \"{address}\""), e))?;
-    let registry = Arc::new(metrics.registry());
-    let admin = Admin { health: health.clone(), registry, config: config.shown().clone() };
+    let admin = Admin { health: health.clone(), registry: Arc::new(registry), config: config.shown().clone() };
     tokio::spawn(async move {
         if let Err(error) = admin::serve(listener, admin, stop).await {
             tracing::error!(%error, "the admin endpoint has stopped");

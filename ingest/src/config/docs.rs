@@ -39,7 +39,8 @@ pub fn markdown() -> String {
             out.push_str("\n| field | takes | default | |\n| --- | --- | --- | --- |\n");
         }
         for field in section.fields {
-            let row = format_args!("| `{}` | {} | {} | {} |\n", field.name, takes(field.kind), default(field), field.doc);
+            let row =
+                format_args!("| `{}` | {} | {} | {} |\n", field.name, takes(field.kind), default(field), field.doc);
             push(&mut out, row);
         }
     }

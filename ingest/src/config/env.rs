@@ -15,9 +15,12 @@ pub fn expand(text: &str, lookup: Lookup<'_>) -> Result<String, String> {
             continue;
         }
         out.push_str(&rest[..at]);
-        let (name, after) = rest[at + 2..].split_once('}').ok_or("has `${` without `}`; write ${NAME}, or $${ for a plain `${`")?;
+        let (name, after) =
+            rest[at + 2..].split_once('}').ok_or("has `${` without `}`; write ${NAME}, or $${ for a plain `${`")?;
         if !is_name(name) {
-            return Err("has `${` before something that is no variable's name; write ${NAME}, or $${ for a plain `${`".into());
+            return Err(
+                "has `${` before something that is no variable's name; write ${NAME}, or $${ for a plain `${`".into()
+            );
         }
         out.push_str(&lookup(name).ok_or_else(|| format!("needs the environment variable {name}, which is not set"))?);
         rest = after;

@@ -90,13 +90,7 @@ pub enum Kind {
     Compression,
 }
 
-const fn field(
-    name: &'static str,
-    kind: Kind,
-    fallback: Fallback,
-    example: &'static str,
-    doc: &'static str,
-) -> Field {
+const fn field(name: &'static str, kind: Kind, fallback: Fallback, example: &'static str, doc: &'static str) -> Field {
     Field { name, kind, fallback, example, doc }
 }
 
@@ -192,7 +186,13 @@ pub static SECTIONS: &[Section] = &[
               `ListDeliveryStreams`) for SDKs that only change their endpoint URL, and `POST /v1/events` with NDJSON. A request is \
               answered when its records are on disk in the journal.",
         fields: &[
-            field("listen", Kind::Address { off: false }, Default("127.0.0.1:4573"), "127.0.0.1:4573", "Address and port."),
+            field(
+                "listen",
+                Kind::Address { off: false },
+                Default("127.0.0.1:4573"),
+                "127.0.0.1:4573",
+                "Address and port.",
+            ),
             field("insecure_allow_remote", Kind::Flag, Default("false"), "true", REMOTE_DOC),
             field(
                 "journal",
@@ -224,7 +224,13 @@ pub static SECTIONS: &[Section] = &[
         doc: "With `[source.kinesis]` only: take events over HTTP as `[source.intake]` does, and put them to the stream. A request \
               is answered when Kinesis has taken its records.",
         fields: &[
-            field("listen", Kind::Address { off: false }, Default("127.0.0.1:4573"), "127.0.0.1:4573", "Address and port."),
+            field(
+                "listen",
+                Kind::Address { off: false },
+                Default("127.0.0.1:4573"),
+                "127.0.0.1:4573",
+                "Address and port.",
+            ),
             field("insecure_allow_remote", Kind::Flag, Default("false"), "true", REMOTE_DOC),
             field("delivery_streams", Kind::Names, Default("alluvium"), "attribute-events", STREAMS_DOC),
             field("forward", Kind::Choice(&["kinesis"]), Required, "kinesis", "Where the events go."),
@@ -250,7 +256,13 @@ pub static SECTIONS: &[Section] = &[
               three may lie inside another: whoever reads the table must see rows only. S3 credentials come from the environment \
               or the container or instance role.",
         fields: &[
-            field("url", Kind::Place, Required, "s3://company-lake/attribute_events/", "The table; partitions lie below it."),
+            field(
+                "url",
+                Kind::Place,
+                Required,
+                "s3://company-lake/attribute_events/",
+                "The table; partitions lie below it.",
+            ),
             field(
                 "errors",
                 Kind::Place,
@@ -272,7 +284,13 @@ pub static SECTIONS: &[Section] = &[
                 "s3://company-lake/raw/",
                 "Not in this version.",
             ),
-            field("region", Kind::Text, Absent, "eu-central-1", "Region of the buckets. Left out, `AWS_REGION` decides."),
+            field(
+                "region",
+                Kind::Text,
+                Absent,
+                "eu-central-1",
+                "Region of the buckets. Left out, `AWS_REGION` decides.",
+            ),
             field(
                 "endpoint_url",
                 Kind::HttpUrl,
@@ -353,8 +371,20 @@ pub static SECTIONS: &[Section] = &[
                 "64 KiB",
                 "Bytes of one data page before compression, at about.",
             ),
-            field("dictionary", Kind::Flag, Default("true"), "false", "Write dictionaries for columns whose values repeat."),
-            field("page_index", Kind::Flag, Default("true"), "false", "Write statistics by page (column and offset index)."),
+            field(
+                "dictionary",
+                Kind::Flag,
+                Default("true"),
+                "false",
+                "Write dictionaries for columns whose values repeat.",
+            ),
+            field(
+                "page_index",
+                Kind::Flag,
+                Default("true"),
+                "false",
+                "Write statistics by page (column and offset index).",
+            ),
         ],
     },
     Section {

@@ -21,7 +21,7 @@ use writer::settings::{BufferSettings, LakeSettings};
 
 use crate::keys::{Budget, Keys};
 pub use env::Lookup;
-pub use source::{Forward, IntakeConfig, SourceConfig};
+pub use source::{Forward, SourceConfig};
 use typed::{Key, Typed};
 use value::Value;
 
@@ -76,7 +76,8 @@ pub fn process_env(name: &str) -> Option<String> {
 pub fn load(path: &Path, lookup: Lookup<'_>) -> Result<Config, Vec<Problem>> {
     let file = path.display().to_string();
     let text = read_text(path).map_err(|e| vec![Problem::new(&file, None, format!("{e}; name an existing file"))])?;
-    let folder = folder_of(path).map_err(|e| vec![Problem::new(&file, None, format!("cannot resolve its folder: {e}"))])?;
+    let folder =
+        folder_of(path).map_err(|e| vec![Problem::new(&file, None, format!("cannot resolve its folder: {e}"))])?;
     let (typed, mut problems) = typed::read(&text, &file, &folder, lookup);
     check_together(&typed, &file, &mut problems);
     let beside = path.parent().unwrap_or(Path::new(""));
@@ -86,8 +87,9 @@ pub fn load(path: &Path, lookup: Lookup<'_>) -> Result<Config, Vec<Problem>> {
         None => typed.keys.clone(),
     };
     let (named, lines): (Vec<_>, Vec<_>) = keys.into_iter().map(|k| ((k.name, k.program), k.line)).unzip();
-    if let Err(wrong) = compile(&named, &lines, &file) {
-        problems.extend(wrong);
+    match compile(&named, &lines, &file) {
+        Err(wrong) if !named.is_empty() => problems.extend(wrong),
+        _ => {}
     }
     let built = table.and_then(|(spec, table_file)| {
         let shown = docs::shown(&typed);
@@ -134,12 +136,7 @@ fn folder_of(path: &Path) -> std::io::Result<PathBuf> {
     Ok(absolute.parent().unwrap_or(Path::new("/")).to_path_buf())
 }
 
-fn read_table(
-    typed: &Typed,
-    file: &str,
-    beside: &Path,
-    problems: &mut Vec<Problem>,
-) -> Option<(TableSpec, PathBuf)> {
+fn read_table(typed: &Typed, file: &str, beside: &Path, problems: &mut Vec<Problem>) -> Option<(TableSpec, PathBuf)> {
     let path = beside.join(typed.text("table", "spec")?);
     let text = match read_text(&path) {
         Ok(text) => text,
@@ -176,8 +173,10 @@ fn order_keys(typed: &Typed, spec: &TableSpec, file: &str, problems: &mut Vec<Pr
     for column in columns {
         match typed.keys.iter().find(|k| k.name == column) {
             Some(key) => ordered.push(key.clone()),
+            None if typed.wrong_keys.iter().any(|k| k == column) => {}
             None => {
-                let message = format!("partition column `{column}` has no key; write {column} = '<jq expression>' under [keys]");
+                let message =
+                    format!("partition column `{column}` has no key; write {column} = '<jq expression>' under [keys]");
                 problems.push(Problem::new(file, typed.section_line("keys"), message));
             }
         }
@@ -193,7 +192,8 @@ fn check_together(typed: &Typed, file: &str, problems: &mut Vec<Problem>) {
         problem(typed.line("source.kinesis", "reader"), message.into());
     }
     if typed.has("intake") && !typed.has("source.kinesis") {
-        let message = "[intake] forwards to the stream of [source.kinesis], which is not there; use [source.intake] alone";
+        let message =
+            "[intake] forwards to the stream of [source.kinesis], which is not there; use [source.intake] alone";
         problem(typed.section_line("intake"), message.into());
     }
     for section in ["source.intake", "intake"] {

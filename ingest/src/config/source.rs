@@ -1,10 +1,11 @@
 //! The source's settings, and those of an intake that forwards to a stream.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::typed::Typed;
 use super::value::Value;
+use crate::source::intake::IntakeSettings;
 use crate::source::kinesis::KinesisSettings;
 
 /// Where records come from.
@@ -15,24 +16,15 @@ pub enum SourceConfig {
         /// `[intake]`: an endpoint that puts to the stream.
         forward: Option<Forward>,
     },
-    Intake(IntakeConfig),
-}
-
-/// `[source.intake]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IntakeConfig {
-    pub listen: SocketAddr,
-    /// Absolute.
-    pub journal: PathBuf,
-    /// Bytes on disk at most.
-    pub journal_bytes_max: u64,
-    pub delivery_streams: Vec<String>,
+    Intake(IntakeSettings),
 }
 
 /// `[intake]` with `forward = "kinesis"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forward {
     pub listen: SocketAddr,
+    /// Checked already: loopback, or this.
+    pub allow_remote: bool,
     pub delivery_streams: Vec<String>,
 }
 
@@ -58,6 +50,7 @@ fn kinesis(typed: &Typed) -> Option<SourceConfig> {
     let forward = match typed.has("intake") {
         true => Some(Forward {
             listen: typed.address("intake", "listen")?,
+            allow_remote: typed.flag("intake", "insecure_allow_remote"),
             delivery_streams: typed.names("intake", "delivery_streams"),
         }),
         false => None,
@@ -67,10 +60,11 @@ fn kinesis(typed: &Typed) -> Option<SourceConfig> {
 
 fn intake(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
     let section = "source.intake";
-    Some(SourceConfig::Intake(IntakeConfig {
+    Some(SourceConfig::Intake(IntakeSettings {
         listen: typed.address(section, "listen")?,
-        journal: folder.join(typed.text(section, "journal")?),
-        journal_bytes_max: typed.number(section, "journal_size")?,
+        allow_remote: typed.flag(section, "insecure_allow_remote"),
+        journal_max_bytes: typed.number(section, "journal_size")?,
         delivery_streams: typed.names(section, "delivery_streams"),
+        ..IntakeSettings::new(folder.join(typed.text(section, "journal")?))
     }))
 }

@@ -106,7 +106,8 @@ fn defaults_and_examples_are_values_of_their_fields() {
                 _ => vec![],
             };
             for text in fallback.into_iter().chain([field.example]) {
-                value::parse(field.kind, text, Path::new("/")).unwrap_or_else(|e| panic!("[{}] {}: {e}", section.name, field.name));
+                value::parse(field.kind, text, Path::new("/"))
+                    .unwrap_or_else(|e| panic!("[{}] {}: {e}", section.name, field.name));
             }
         }
     }

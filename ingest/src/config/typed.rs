@@ -19,6 +19,8 @@ pub struct Typed {
     sections: BTreeMap<&'static str, Given>,
     /// In the order of the file.
     pub keys: Vec<Key>,
+    /// Names of keys that are there, but wrong.
+    pub wrong_keys: Vec<String>,
 }
 
 /// A section that is there.
@@ -186,7 +188,8 @@ impl Reader<'_> {
         };
         let right = item.get_ref().as_integer().is_some_and(|i| i.radix() == 10 && i.as_str() == VERSION.to_string());
         if !right {
-            let message = format!("this program reads version {VERSION} of the configuration; write version = {VERSION}");
+            let message =
+                format!("this program reads version {VERSION} of the configuration; write version = {VERSION}");
             self.problem(self.line(item), message);
         }
     }
@@ -249,6 +252,7 @@ impl Reader<'_> {
             let at = self.line(name);
             let Some(text) = item.get_ref().as_str() else {
                 let message = format!("key `{0}` is no text; write {0} = '.{0}'", name.get_ref());
+                typed.wrong_keys.push(name.get_ref().to_string());
                 self.problem(at, message);
                 continue;
             };
@@ -257,7 +261,10 @@ impl Reader<'_> {
                     let (name, typed_text) = (name.get_ref().to_string(), text.to_string());
                     typed.keys.push(Key { name, program, line: at, typed: typed_text });
                 }
-                Err(message) => self.problem(at, format!("key `{}` {message}", name.get_ref())),
+                Err(message) => {
+                    typed.wrong_keys.push(name.get_ref().to_string());
+                    self.problem(at, format!("key `{}` {message}", name.get_ref()));
+                }
             }
         }
         typed.keys.sort_by_key(|k| k.line);
@@ -270,7 +277,10 @@ impl Reader<'_> {
             let typed = name.get_ref().as_ref();
             let Some(field) = known.field(typed) else {
                 let names: Vec<&str> = known.fields.iter().map(|f| f.name).collect();
-                self.problem(self.line(name), format!("unknown field `{typed}` in [{}]{}", known.name, meant(typed, &names)));
+                self.problem(
+                    self.line(name),
+                    format!("unknown field `{typed}` in [{}]{}", known.name, meant(typed, &names)),
+                );
                 continue;
             };
             if let Some(entry) = self.field(field, self.line(name), item) {
@@ -319,7 +329,11 @@ impl Reader<'_> {
     fn parsed(&self, field: &Field, typed: String, text: &str) -> Result<(String, Value), String> {
         let value = value::parse(field.kind, text, self.folder).map_err(|message| {
             let shown = schemas::reject::quote(&typed);
-            if text.is_empty() { format!("`{}` {message}", field.name) } else { format!("`{}`: `{shown}` {message}", field.name) }
+            if text.is_empty() {
+                format!("`{}` {message}", field.name)
+            } else {
+                format!("`{}`: `{shown}` {message}", field.name)
+            }
         })?;
         Ok((typed, value))
     }

@@ -43,7 +43,9 @@ pub fn parse(kind: Kind, text: &str, folder: &Path) -> Result<Value, String> {
         Kind::Flag => text.parse().map(Value::Flag).map_err(|_| "is neither true nor false".into()),
         Kind::Count { min, max } => count(text, min, max).map(Value::Count),
         Kind::Size { min, max } => limited(size(text)?, size(min)?, size(max)?, (min, max)).map(Value::Size),
-        Kind::Time { min, max } => limited(duration(text)?, duration(min)?, duration(max)?, (min, max)).map(Value::Time),
+        Kind::Time { min, max } => {
+            limited(duration(text)?, duration(min)?, duration(max)?, (min, max)).map(Value::Time)
+        }
         Kind::Choice(choices) => choice(text, choices).map(Value::Text),
         Kind::Start => start(text).map(Value::Start),
         Kind::Names => names(text.split(',').map(|n| n.trim().to_string()).collect()),
@@ -115,7 +117,8 @@ const SIZE_UNITS: [(&str, u64); 10] = [
 
 /// Bytes: a whole number and a unit, `128 MiB`. KiB, MiB, GiB and TiB are powers of 1024; kB, MB, GB and TB of 1000.
 pub fn size(text: &str) -> Result<u64, String> {
-    let want = "is no size; write a whole number and a unit (B, kB, MB, GB, TB, KiB, MiB, GiB, TiB) such as \"128 MiB\"";
+    let want =
+        "is no size; write a whole number and a unit (B, kB, MB, GB, TB, KiB, MiB, GiB, TiB) such as \"128 MiB\"";
     with_unit(text, &SIZE_UNITS).ok_or_else(|| want.to_string())
 }
 
@@ -165,7 +168,8 @@ fn place(text: &str, folder: &Path) -> Result<String, String> {
         Some(("s3", rest)) => s3_place(rest),
         Some(("file", _)) => {
             let path = Url::parse(text).ok().and_then(|url| url.to_file_path().ok());
-            let path = path.ok_or("is no folder of this machine; write file:///absolute/folder/, with three slashes")?;
+            let path =
+                path.ok_or("is no folder of this machine; write file:///absolute/folder/, with three slashes")?;
             local_place(&path)
         }
         Some(_) => Err(format!("is in a store this version does not know; {PLACE_WANT}")),
@@ -217,7 +221,9 @@ fn start(text: &str) -> Result<StartSetting, String> {
         "trim-horizon" => Ok(StartSetting::TrimHorizon),
         text => rfc3339(text).map(StartSetting::At).ok_or_else(|| {
             let near = hint(text, &["latest", "trim-horizon"]);
-            format!("is no start; write \"latest\", \"trim-horizon\" or an instant such as \"2026-01-31T00:00:00Z\"{near}")
+            format!(
+                "is no start; write \"latest\", \"trim-horizon\" or an instant such as \"2026-01-31T00:00:00Z\"{near}"
+            )
         }),
     }
 }

@@ -76,7 +76,7 @@ impl<'t> Reader<'t> {
         example: &str,
     ) -> Option<At<&'d str>> {
         if !section.table.contains_key(name) {
-            self.problem(section.at, format!("`{name}` is missing{}: write {example}", section.place()));
+            self.problem(section.at, format!("`{name}`{} is missing: write {example}", section.place()));
         }
         self.string(section, name)
     }
@@ -117,7 +117,11 @@ impl<'t> Reader<'t> {
         let mut sections = Vec::new();
         for item in list.value.iter() {
             match item.get_ref().as_table() {
-                Some(table) => sections.push(Section { table, what: format!("[[{name}]]"), at: item.span().start }),
+                Some(table) => {
+                    let own = table.get("name").and_then(|found| found.get_ref().as_str());
+                    let own = own.map(|own| format!(" `{own}`")).unwrap_or_default();
+                    sections.push(Section { table, what: format!("[[{name}]]{own}"), at: item.span().start });
+                }
                 None => self.problem(item.span().start, format!("`{name}` wants {want}")),
             }
         }

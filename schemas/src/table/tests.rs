@@ -85,7 +85,7 @@ fn stored_columns_are_the_events_then_the_rest_then_metadata() {
 #[test]
 fn unknown_fields_get_the_nearest_known_name_and_their_line() {
     assert_eq!(problem("comment = \"a table\"", "coment = \"a\""), "t.toml:4: unknown field `coment`: write `comment`");
-    assert_eq!(problem("path = '", "pth = '"), "t.toml:17: unknown field `pth` of [[column]]: write `path`");
+    assert_eq!(problem("path = '", "pth = '"), "t.toml:17: unknown field `pth` of [[column]] `at`: write `path`");
     assert_eq!(
         problem("digits = 2", "width = 2"),
         "t.toml:28: unknown field `width` of projection of `n`: remove it; known are type, range, interval, digits"
@@ -137,7 +137,7 @@ fn wrong_kinds_of_values_are_named() {
 fn what_is_missing_is_named_with_an_example() {
     assert!(problem("version = 1\n", "").contains("`version` is missing: write `version = 1`"));
     assert!(problem("location = \"s3://b/t/\"\n", "").contains("write `location = \"s3://bucket/my_table/\"`"));
-    assert!(problem("type = \"timestamp\"\n", "").starts_with("t.toml:14: `type` is missing of [[column]]"));
+    assert!(problem("type = \"timestamp\"\n", "").starts_with("t.toml:14: `type` of [[column]] `at` is missing"));
     let none =
         TableSpec::parse("version = 1\nname = \"t\"\nlocation = \"s3://b/t/\"", "t.toml").expect_err("is refused");
     assert_eq!(none.len(), 2);

@@ -22,7 +22,8 @@ use schemas::column::DataType;
 use super::cursor::{Kind, Lone, Value, unescape};
 use super::misfit::Fault;
 use super::nested::{Lists, Maps, Structs};
-use super::{number, repeats, time};
+use super::survey::{Leaf, survey};
+use super::{number, time};
 
 /// One column, or one level inside a nested one.
 #[derive(Debug)]
@@ -175,23 +176,23 @@ impl Column {
         }
     }
 
-    /// For each leaf in file order, whether its values repeat enough for a dictionary to pay.
-    pub(super) fn repeats(&self, leaves: &mut Vec<bool>) {
+    /// Adds what the first values are like, for each leaf in file order.
+    pub(super) fn survey(&self, leaves: &mut Vec<Leaf>) {
         match &self.values {
-            Values::Boolean(_) => leaves.push(false),
-            Values::TinyInt(column) => leaves.push(column.repeats()),
-            Values::SmallInt(column) => leaves.push(column.repeats()),
-            Values::Int(column) => leaves.push(column.repeats()),
-            Values::BigInt(column) => leaves.push(column.repeats()),
-            Values::Float(column) => leaves.push(column.repeats()),
-            Values::Double(column) => leaves.push(column.repeats()),
-            Values::Decimal(column) => leaves.push(column.repeats()),
-            Values::Date(column) => leaves.push(column.repeats()),
-            Values::Timestamp(column) => leaves.push(column.repeats()),
-            Values::String(column) | Values::Binary(column) => leaves.push(column.repeats()),
-            Values::Array(column) => column.repeats(leaves),
-            Values::Map(column) => column.repeats(leaves),
-            Values::Struct(column) => column.repeats(leaves),
+            Values::Boolean(column) => leaves.push(Leaf { repeats: false, bytes: Some(column.len() / 8) }),
+            Values::TinyInt(column) => leaves.push(column.survey()),
+            Values::SmallInt(column) => leaves.push(column.survey()),
+            Values::Int(column) => leaves.push(column.survey()),
+            Values::BigInt(column) => leaves.push(column.survey()),
+            Values::Float(column) => leaves.push(column.survey()),
+            Values::Double(column) => leaves.push(column.survey()),
+            Values::Decimal(column) => leaves.push(column.survey()),
+            Values::Date(column) => leaves.push(column.survey()),
+            Values::Timestamp(column) => leaves.push(column.survey()),
+            Values::String(column) | Values::Binary(column) => leaves.push(column.survey()),
+            Values::Array(column) => column.survey(leaves),
+            Values::Map(column) => column.survey(leaves),
+            Values::Struct(column) => column.survey(leaves),
         }
     }
 
@@ -338,8 +339,8 @@ impl<T: ArrowPrimitiveType> Numbers<T> {
         }
     }
 
-    fn repeats(&self) -> bool {
-        repeats::repeat(self.values.len(), |i| self.valid.is_valid(i).then(|| self.values[i].to_byte_slice()))
+    fn survey(&self) -> Leaf {
+        survey(self.values.len(), |i| self.valid.is_valid(i).then(|| self.values[i].to_byte_slice()))
     }
 
     fn finish(&mut self, arrow: &Arrow) -> Result<ArrayRef, ArrowError> {
@@ -417,8 +418,8 @@ impl Bytes {
         }
     }
 
-    fn repeats(&self) -> bool {
-        repeats::repeat(self.len(), |i| self.valid.is_valid(i).then(|| self.get(i)))
+    fn survey(&self) -> Leaf {
+        survey(self.len(), |i| self.valid.is_valid(i).then(|| self.get(i)))
     }
 
     fn take(&mut self) -> (OffsetBuffer<i32>, Buffer, Option<arrow_buffer::NullBuffer>) {

@@ -325,17 +325,26 @@ mod tests {
     fn members_come_in_order_with_their_text() {
         let found = members(" { \"a\" : 1 ,\"b\\n\":[{\"x\":\"]}\\\"\"},2], \"c\":null,\"c\":\"é\" } ").expect("json");
         let texts: Vec<_> = found.iter().map(|(name, _, text)| (name.as_str(), text.as_str())).collect();
-        assert_eq!(
-            texts,
-            [("a", "1"), ("b\n", "[{\"x\":\"]}\\\"\"},2]"), ("c", "null"), ("c", "\"é\"")],
-        );
+        assert_eq!(texts, [("a", "1"), ("b\n", "[{\"x\":\"]}\\\"\"},2]"), ("c", "null"), ("c", "\"é\"")],);
         assert_eq!(found[1].1, Kind::Array);
         assert_eq!(members("{}"), Ok(vec![]));
     }
 
     #[test]
     fn broken_text_is_refused_and_never_read_past() {
-        for text in ["", "{", "[1]", "{\"a\"}", "{\"a\":}", "{\"a\":1", "{\"a\":\"x", "{\"a\":\"x\\", "{\"a\":[1}", "{}x", "{a:1}"] {
+        for text in [
+            "",
+            "{",
+            "[1]",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1",
+            "{\"a\":\"x",
+            "{\"a\":\"x\\",
+            "{\"a\":[1}",
+            "{}x",
+            "{a:1}",
+        ] {
             assert!(members(text).is_err() || text == "{\"a\":[1}", "{text}");
         }
         for end in 0..40 {

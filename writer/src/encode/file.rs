@@ -1,21 +1,25 @@
-//! Batches of one file on their way out: opened with the first rows, sorted if the spec says so, and the count of what was
-//! dropped.
+//! Batches of one file on their way out, and the count of what was dropped.
 
 use std::collections::BTreeMap;
 
-use arrow_array::RecordBatch;
-use arrow_schema::ArrowError;
 use bytes::Bytes;
 use schemas::reject::quote;
 
 use super::parquet::{self, Size};
-use super::rows::{CHUNK_ROWS, Decoder, Unread};
-use super::sort::Sorted;
+use super::rows::{Decoder, Unread};
+use super::survey::Leaf;
 use super::{Encoder, UNKNOWN_NAMES_MAX};
 use crate::error::WriterError;
 
 /// Where names beyond [`UNKNOWN_NAMES_MAX`] are counted.
 const OTHER_NAMES: &str = "...";
+
+/// Whether rows follow those at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum More {
+    MayCome,
+    Never,
+}
 
 /// A file that is being filled.
 #[derive(Debug)]
@@ -23,47 +27,39 @@ pub(super) struct File<'e> {
     encoder: &'e Encoder,
     size: Size,
     metadata: &'e [(String, String)],
-    /// Open from the first batch on: what that batch holds decides about dictionaries.
+    /// Open from the first batch on: what that batch holds decides how columns are written.
     open: Option<parquet::File>,
-    /// Batches that wait to be sorted.
-    held: Vec<RecordBatch>,
-}
-
-fn failed(error: ArrowError) -> WriterError {
-    WriterError::Config(format!("rows cannot be sorted: {error}"))
 }
 
 impl<'e> File<'e> {
     pub(super) fn new(encoder: &'e Encoder, size: Size, metadata: &'e [(String, String)]) -> Self {
-        File { encoder, size, metadata, open: None, held: vec![] }
+        File { encoder, size, metadata, open: None }
     }
 
     /// Takes over the rows decoded so far.
-    pub(super) fn take(&mut self, decoder: &mut Decoder<'_, '_>) -> Result<(), WriterError> {
+    pub(super) fn take(&mut self, decoder: &mut Decoder<'_, '_>, more: More) -> Result<(), WriterError> {
         if decoder.is_empty() {
             return Ok(());
         }
         let open = match self.open.take() {
             Some(open) => open,
-            None => self.encoder.layout.open(self.size, &decoder.repeats(), self.metadata)?,
+            None => self.encoder.layout.open(self.size, &self.survey(decoder, more), self.metadata)?,
         };
-        let open = self.open.insert(open);
-        let batch = decoder.take()?;
-        if self.encoder.plan.sort.is_empty() {
-            return open.write(&batch);
+        self.open.insert(open).write(&decoder.take()?)
+    }
+
+    /// What is known of the columns when the file is opened: only if no more rows follow, how many bytes they have.
+    fn survey(&self, decoder: &Decoder<'_, '_>, more: More) -> Vec<Leaf> {
+        let mut leaves = decoder.survey();
+        if more == More::MayCome {
+            leaves.iter_mut().for_each(|leaf| leaf.bytes = None);
         }
-        self.held.push(batch);
-        Ok(())
+        leaves
     }
 
     /// The file's bytes; none if no row came.
     pub(super) fn finish(self) -> Result<Bytes, WriterError> {
-        let Some(mut open) = self.open else { return Ok(Bytes::new()) };
-        let sorted = Sorted::new(self.held, &self.encoder.plan.sort).map_err(failed)?;
-        for batch in sorted.chunks(CHUNK_ROWS) {
-            open.write(&batch.map_err(failed)?)?;
-        }
-        open.finish()
+        self.open.map_or(Ok(Bytes::new()), parquet::File::finish)
     }
 }
 

@@ -5,7 +5,9 @@
 //!
 //! The way of a row: [`cursor`] walks its text and [`names`] finds which members are wanted by the [`plan`]; [`rows`] hands each
 //! column its value; [`columns`] and [`nested`] turn values into Arrow buffers with the rules of [`number`] and [`time`], or give
-//! a [`misfit`]; every few thousand rows a batch goes to [`parquet`], after [`sort`] if the spec asks for an order ([`file`]).
+//! a [`misfit`]; every few thousand rows a batch goes through [`file`] to [`parquet`]. If the spec asks for an order, [`sort`]
+//! finds it first.
+//! How a column's pages are written depends on a [`survey`] of its first values.
 //!
 //! # What becomes of a value
 //! | column | takes |
@@ -32,9 +34,9 @@ mod nested;
 mod number;
 mod parquet;
 mod plan;
-mod repeats;
 mod rows;
 mod sort;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -46,9 +48,9 @@ use schemas::reject::Reject;
 use schemas::rules::ParquetSettings;
 use schemas::table::TableSpec;
 
-use self::file::Dropped;
+use self::file::{Dropped, More};
 use self::parquet::{Layout, Size};
-use self::plan::Plan;
+use self::plan::Plans;
 use self::rows::Decoder;
 use crate::error::WriterError;
 
@@ -97,46 +99,55 @@ pub struct Explained {
 /// Turns rows of one table into files. Cheap to share between threads; each file is encoded on the thread that asks.
 #[derive(Debug)]
 pub struct Encoder {
-    plan: Plan,
+    plans: Plans,
     layout: Layout,
 }
 
 impl Encoder {
     /// Fails if the spec asks for something Parquet or Arrow cannot do.
     pub fn new(spec: &TableSpec, settings: &ParquetSettings) -> Result<Encoder, WriterError> {
-        let plan = Plan::new(spec)?;
-        let layout = Layout::new(&plan, settings)?;
-        Ok(Encoder { plan, layout })
+        let plans = Plans::new(spec)?;
+        let layout = Layout::new(&plans, settings)?;
+        Ok(Encoder { plans, layout })
     }
 
     /// One file from `rows` in the order given (then sorted, stably, by the spec's sort columns: ascending, nulls first).
     /// `metadata` goes into the file's key-value metadata.
     ///
-    /// Without sort columns the memory in use is that of one batch and the file so far; with them all rows are held decoded.
+    /// Beside `rows` it needs memory for the file, one batch of a few thousand rows and, if it sorts, the sort columns.
     pub fn encode(&self, rows: &[Row<'_>], metadata: &[(String, String)]) -> Result<Encoded, WriterError> {
         let size = Size { rows: rows.len(), text_bytes: rows.iter().map(|row| row.data.len()).sum() };
-        let mut decoder = Decoder::new(&self.plan, rows.len());
+        let mut decoder = Decoder::new(&self.plans.file, rows.len());
         let mut file = file::File::new(self, size, metadata);
         let mut rejects = vec![];
         let mut dropped = Dropped::default();
-        for (index, row) in rows.iter().enumerate() {
-            match decoder.push(*row) {
-                Ok(()) if self.plan.keeps_rest() => {}
+        for index in self.order(rows)? {
+            match decoder.push(rows[index]) {
+                Ok(()) if self.plans.file.keeps_rest() => {}
                 Ok(()) => dropped.count(decoder.unread()),
                 Err(reject) => rejects.push((index, reject)),
             }
             if decoder.is_full() {
-                file.take(&mut decoder)?;
+                file.take(&mut decoder, More::MayCome)?;
             }
         }
-        file.take(&mut decoder)?;
+        file.take(&mut decoder, More::Never)?;
+        rejects.sort_unstable_by_key(|(index, _)| *index);
         let rows = (rows.len() - rejects.len()) as u64;
         Ok(Encoded { bytes: file.finish()?, rows, rejects, dropped: dropped.into_counts() })
     }
 
+    /// The indexes of `rows` in the order they stand in the file.
+    fn order(&self, rows: &[Row<'_>]) -> Result<Vec<usize>, WriterError> {
+        match &self.plans.keys {
+            Some(keys) => sort::order(rows, keys),
+            None => Ok((0..rows.len()).collect()),
+        }
+    }
+
     /// What would become of one event.
     pub fn explain(&self, row: Row<'_>) -> Result<Explained, Reject> {
-        let mut decoder = Decoder::new(&self.plan, 1);
+        let mut decoder = Decoder::new(&self.plans.file, 1);
         decoder.push(row)?;
         Ok(decoder.explain())
     }

@@ -93,10 +93,10 @@ mod tests {
         assert_eq!(names.find(b"User_Name"), Some(Found { index: 0, exact: false }));
         assert_eq!(names.find(b"X"), Some(Found { index: 3, exact: false }));
         assert_eq!(names.find(b"CREATED_AT_timestamp"), Some(Found { index: 4, exact: false }));
-        assert_eq!((names.find(b"id"), names.find(b"Id")), (
-            Some(Found { index: 1, exact: true }),
-            Some(Found { index: 2, exact: true }),
-        ));
+        assert_eq!(
+            (names.find(b"id"), names.find(b"Id")),
+            (Some(Found { index: 1, exact: true }), Some(Found { index: 2, exact: true }),)
+        );
         for unknown in ["ID", "iD", "", "user_nam", "user_name_", "user-name", "created_at_timestamq"] {
             assert_eq!(names.find(unknown.as_bytes()), None, "{unknown}");
         }

@@ -11,6 +11,7 @@ use super::columns::{Column, offset, start_offsets, take_offsets};
 use super::cursor::{Items, Kind, Lone, Members, Place, Value, unescape};
 use super::misfit::Fault;
 use super::names::Names;
+use super::survey::Leaf;
 
 fn not_a(kind: &str, arrow: &Arrow) -> ArrowError {
     ArrowError::SchemaError(format!("a {kind} column cannot become {arrow}"))
@@ -59,8 +60,8 @@ impl Lists {
         }
     }
 
-    pub(super) fn repeats(&self, leaves: &mut Vec<bool>) {
-        self.items.repeats(leaves);
+    pub(super) fn survey(&self, leaves: &mut Vec<Leaf>) {
+        self.items.survey(leaves);
     }
 
     pub(super) fn finish(&mut self, arrow: &Arrow) -> Result<ArrayRef, ArrowError> {
@@ -169,9 +170,9 @@ impl Maps {
         }
     }
 
-    pub(super) fn repeats(&self, leaves: &mut Vec<bool>) {
-        self.keys.repeats(leaves);
-        self.values.repeats(leaves);
+    pub(super) fn survey(&self, leaves: &mut Vec<Leaf>) {
+        self.keys.survey(leaves);
+        self.values.survey(leaves);
     }
 
     pub(super) fn finish(&mut self, arrow: &Arrow) -> Result<ArrayRef, ArrowError> {
@@ -253,8 +254,8 @@ impl Structs {
         }
     }
 
-    pub(super) fn repeats(&self, leaves: &mut Vec<bool>) {
-        self.fields.iter().for_each(|(_, column)| column.repeats(leaves));
+    pub(super) fn survey(&self, leaves: &mut Vec<Leaf>) {
+        self.fields.iter().for_each(|(_, column)| column.survey(leaves));
     }
 
     pub(super) fn finish(&mut self, arrow: &Arrow) -> Result<ArrayRef, ArrowError> {

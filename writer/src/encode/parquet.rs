@@ -4,8 +4,8 @@
 //! the rows: `created_by` is fixed, nothing is random, the Arrow schema is not embedded (it saves 1.7 KB per file and says
 //! nothing that the Parquet types do not).
 
-use ::parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
 use ::parquet::arrow::ArrowSchemaConverter;
+use ::parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
 use ::parquet::basic::{Compression as Codec, GzipLevel, ZstdLevel};
 use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::{KeyValue, SortingColumn};
@@ -17,13 +17,18 @@ use bytes::Bytes;
 use schemas::rules::ParquetSettings;
 use schemas::table::Compression;
 
-use super::plan::Plan;
+use super::plan::Plans;
+use super::survey::Leaf;
 use crate::error::WriterError;
 
 /// Goes up when the same rows give other bytes.
 const CREATED_BY: &str = "alluvium version 1";
 /// Share of absent values a bloom filter lets through.
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
+
+/// Columns of fewer bytes are not compressed: a codec saves next to nothing there, and zstd's contexts, which the crate makes
+/// for each column of each file, cost 25 microseconds.
+const COMPRESSED_MIN: usize = 256;
 
 /// What all files of a table have in common.
 #[derive(Debug)]
@@ -60,23 +65,25 @@ fn failed(error: ParquetError) -> WriterError {
 }
 
 impl Layout {
-    pub(super) fn new(plan: &Plan, settings: &ParquetSettings) -> Result<Layout, WriterError> {
+    pub(super) fn new(plans: &Plans, settings: &ParquetSettings) -> Result<Layout, WriterError> {
         if settings.row_group_rows == 0 || settings.page_bytes == 0 {
-            return Err(WriterError::Config("parquet: row groups and pages must hold something; want 1 or more".into()));
+            return Err(WriterError::Config(
+                "parquet: row groups and pages must hold something; want 1 or more".into(),
+            ));
         }
         let parquet = ArrowSchemaConverter::new()
             .with_coerce_types(true)
             .schema_root("schema")
-            .convert(&plan.schema)
+            .convert(&plans.file.schema)
             .map_err(failed)?;
-        let sorting = plan.sort.iter().map(|column| SortingColumn {
+        let sorting = plans.sort.iter().map(|column| SortingColumn {
             column_idx: i32::try_from(leaf_of(&parquet, *column)).expect("a file has fewer than 2^31 leaves"),
             descending: false,
             nulls_first: true,
         });
-        let bloom = plan.bloom.iter().map(|column| parquet.column(leaf_of(&parquet, *column)).path().clone());
+        let bloom = plans.bloom.iter().map(|column| parquet.column(leaf_of(&parquet, *column)).path().clone());
         Ok(Layout {
-            arrow: plan.schema.clone(),
+            arrow: plans.file.schema.clone(),
             settings: settings.clone(),
             codec: codec(settings.compression)?,
             sorting: sorting.collect(),
@@ -85,22 +92,17 @@ impl Layout {
         })
     }
 
-    /// Begins a file. `repeats` says for each leaf whether a dictionary pays.
-    pub(super) fn open(
-        &self,
-        size: Size,
-        repeats: &[bool],
-        metadata: &[(String, String)],
-    ) -> Result<File, WriterError> {
+    /// Begins a file; `leaves` is what its first rows are like.
+    pub(super) fn open(&self, size: Size, leaves: &[Leaf], metadata: &[(String, String)]) -> Result<File, WriterError> {
         let options = ArrowWriterOptions::new()
-            .with_properties(self.properties(size, repeats, metadata))
+            .with_properties(self.properties(size, leaves, metadata))
             .with_parquet_schema(self.parquet.clone())
             .with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(Vec::new(), self.arrow.clone(), options).map_err(failed)?;
         Ok(File { writer })
     }
 
-    fn properties(&self, size: Size, repeats: &[bool], metadata: &[(String, String)]) -> WriterProperties {
+    fn properties(&self, size: Size, leaves: &[Leaf], metadata: &[(String, String)]) -> WriterProperties {
         let paged = self.settings.page_index && self.has_several_pages(size);
         let pairs: Vec<KeyValue> = metadata.iter().map(|(k, v)| KeyValue::new(k.clone(), v.clone())).collect();
         let mut properties = WriterProperties::builder()
@@ -114,9 +116,12 @@ impl Layout {
             .set_offset_index_disabled(!paged)
             .set_key_value_metadata(if pairs.is_empty() { None } else { Some(pairs) })
             .set_sorting_columns(if self.sorting.is_empty() { None } else { Some(self.sorting.clone()) });
-        if self.settings.dictionary {
-            for (leaf, _) in self.parquet.columns().iter().zip(repeats).filter(|(_, repeats)| **repeats) {
-                properties = properties.set_column_dictionary_enabled(leaf.path().clone(), true);
+        for (column, leaf) in self.parquet.columns().iter().zip(leaves) {
+            if self.settings.dictionary && leaf.repeats {
+                properties = properties.set_column_dictionary_enabled(column.path().clone(), true);
+            }
+            if leaf.bytes.is_some_and(|bytes| bytes < COMPRESSED_MIN) {
+                properties = properties.set_column_compression(column.path().clone(), Codec::UNCOMPRESSED);
             }
         }
         let distinct = size.rows.min(self.settings.row_group_rows).max(1) as u64;

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow_schema::SchemaRef;
+use arrow_schema::{Schema, SchemaRef};
 use schemas::column::{Column, ColumnSource, DECIMAL_PRECISION_MAX, DataType};
 use schemas::table::TableSpec;
 
@@ -23,9 +23,17 @@ pub(super) struct Plan {
     /// In file order.
     pub(super) columns: Vec<ColumnPlan>,
     pub(super) schema: SchemaRef,
-    /// Columns rows are sorted by, by index.
+}
+
+/// What a spec asks for, worked out.
+#[derive(Debug)]
+pub(super) struct Plans {
+    pub(super) file: Plan,
+    /// Only the columns rows are sorted by, the most significant first; none if rows stay in arrival order.
+    pub(super) keys: Option<Plan>,
+    /// The same columns by their index in the file.
     pub(super) sort: Vec<usize>,
-    /// Columns with a bloom filter, by index.
+    /// Columns with a bloom filter, by index in the file.
     pub(super) bloom: Vec<usize>,
 }
 
@@ -61,30 +69,39 @@ pub(super) struct NodeMember {
     pub(super) below: Option<Node>,
 }
 
-/// What is left of a column's path below some node, and the column's index.
+/// What is left of a path below some node, and the index of its column; what partitions hold comes after the stored columns.
 type Tail<'s> = (&'s [String], usize);
 
-impl Plan {
-    pub(super) fn new(spec: &TableSpec) -> Result<Plan, WriterError> {
+impl Plans {
+    pub(super) fn new(spec: &TableSpec) -> Result<Plans, WriterError> {
         let stored = spec.stored_columns();
         stored.iter().try_for_each(check_column)?;
-        let tails: Vec<Tail<'_>> = stored
-            .iter()
-            .enumerate()
-            .filter(|(_, c)| c.source == ColumnSource::Event)
-            .map(|(index, c)| (c.path.as_slice(), index))
-            .collect();
-        let mut slots = Slots { next: 0, of_column: vec![0; stored.len()] };
+        let sort = named(&stored, &spec.sort, "sort")?;
+        let bloom = named(&stored, &spec.bloom, "bloom")?;
+        let schema = schemas::arrow::arrow_schema(spec);
+        let keys = match sort.as_slice() {
+            [] => None,
+            sort => {
+                let columns: Vec<Column> = sort.iter().map(|index| stored[*index].clone()).collect();
+                let fields: Vec<_> = sort.iter().map(|index| schema.fields()[*index].clone()).collect();
+                Some(Plan::new(&columns, &[], Schema::new(fields)))
+            }
+        };
+        let held: Vec<&[String]> = spec.partitions.iter().filter_map(|p| p.path.as_deref()).collect();
+        Ok(Plans { file: Plan::new(&stored, &held, schema), keys, sort, bloom })
+    }
+}
+
+impl Plan {
+    /// `held` are paths that no column reads but partitions hold: they are in the tree so that they count as read.
+    fn new(stored: &[Column], held: &[&[String]], schema: Schema) -> Plan {
+        let events = stored.iter().enumerate().filter(|(_, c)| c.source == ColumnSource::Event);
+        let mut tails: Vec<Tail<'_>> = events.map(|(index, c)| (c.path.as_slice(), index)).collect();
+        tails.extend(held.iter().enumerate().map(|(n, path)| (*path, stored.len() + n)));
+        let mut slots = Slots { next: 0, of_column: vec![0; stored.len() + held.len()] };
         let root = node(&tails, &mut slots);
         let columns = stored.iter().zip(&slots.of_column).map(|(c, slot)| column_plan(c, *slot)).collect();
-        Ok(Plan {
-            root,
-            slots: slots.next,
-            columns,
-            schema: Arc::new(schemas::arrow::arrow_schema(spec)),
-            sort: named(&stored, &spec.sort, "sort")?,
-            bloom: named(&stored, &spec.bloom, "bloom")?,
-        })
+        Plan { root, slots: slots.next, columns, schema: Arc::new(schema) }
     }
 
     /// Whether unread members are kept.

@@ -12,11 +12,12 @@ use super::cursor::{Broken, Kind, Members, Value, readable};
 use super::misfit::Fault;
 use super::nested::find;
 use super::plan::{Node, Plan, Source};
+use super::survey::Leaf;
 use super::{Explained, Row};
 use crate::error::WriterError;
 
 /// Most rows of one batch: enough to fill vectors, few enough to stay in the second-level cache.
-pub(super) const CHUNK_ROWS: usize = 4096;
+const CHUNK_ROWS: usize = 4096;
 /// A batch is closed when its events' text has reached this many bytes.
 const CHUNK_BYTES: usize = 16 * 1024 * 1024;
 /// Longest event, in bytes; keeps every offset within 31 bits. Sources allow far less.
@@ -115,10 +116,10 @@ impl<'p, 'a> Decoder<'p, 'a> {
         Explained { nulls, unread: self.unread.iter().map(Unread::name).collect() }
     }
 
-    /// For each leaf of the file, whether the values so far want a dictionary.
-    pub(super) fn repeats(&self) -> Vec<bool> {
+    /// What the values so far are like, for each leaf of the file.
+    pub(super) fn survey(&self) -> Vec<Leaf> {
         let mut leaves = vec![];
-        self.columns.iter().for_each(|column| column.repeats(&mut leaves));
+        self.columns.iter().for_each(|column| column.survey(&mut leaves));
         leaves
     }
 

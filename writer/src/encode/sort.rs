@@ -1,39 +1,59 @@
 //! The order of a file's rows by its sort columns.
+//!
+//! Only the sort columns are decoded to find it; then the rows are decoded in that order. So a file is never held decoded as a
+//! whole, at the price of walking each event twice.
 
 use arrow_array::{ArrayRef, RecordBatch};
-use arrow_row::{RowConverter, SortField};
+use arrow_row::{RowConverter, Rows, SortField};
 use arrow_schema::{ArrowError, SortOptions};
-use arrow_select::interleave::interleave_record_batch;
 
-/// Rows of several batches in sorted order: ascending, nulls first, rows that compare equal in the order they came.
-#[derive(Debug)]
-pub(super) struct Sorted {
-    batches: Vec<RecordBatch>,
-    /// Batch and row in it.
-    order: Vec<(usize, usize)>,
+use super::Row;
+use super::plan::Plan;
+use super::rows::Decoder;
+use crate::error::WriterError;
+
+fn failed(error: ArrowError) -> WriterError {
+    WriterError::Config(format!("rows cannot be sorted: {error}"))
 }
 
-impl Sorted {
-    /// `columns` are indexes into the batches' columns, the most significant first.
-    pub(super) fn new(batches: Vec<RecordBatch>, columns: &[usize]) -> Result<Sorted, ArrowError> {
-        let Some(first) = batches.first() else { return Ok(Sorted { batches, order: vec![] }) };
-        let options = SortOptions { descending: false, nulls_first: true };
-        let fields = columns.iter().map(|c| SortField::new_with_options(first.column(*c).data_type().clone(), options));
-        let converter = RowConverter::new(fields.collect())?;
-        let mut rows = converter.empty_rows(batches.iter().map(RecordBatch::num_rows).sum(), 0);
-        for batch in &batches {
-            let keys: Vec<ArrayRef> = columns.iter().map(|c| batch.column(*c).clone()).collect();
-            converter.append(&mut rows, &keys)?;
+/// The indexes of `rows`, ascending by the columns of `keys`, nulls first; rows that compare equal stay in the order they came.
+/// Rows whose keys do not fit their columns come last: whoever decodes them whole rejects them.
+pub(super) fn order(rows: &[Row<'_>], keys: &Plan) -> Result<Vec<usize>, WriterError> {
+    let mut sorter = Sorter::new(keys)?;
+    let mut decoder = Decoder::new(keys, rows.len());
+    let (mut order, mut misfits) = (vec![], vec![]);
+    for (index, row) in rows.iter().enumerate() {
+        match decoder.push(*row) {
+            Ok(()) => order.push((order.len(), index)),
+            Err(_) => misfits.push(index),
         }
-        let places = batches.iter().enumerate().flat_map(|(b, batch)| (0..batch.num_rows()).map(move |row| (b, row)));
-        let mut order: Vec<(usize, (usize, usize))> = places.enumerate().collect();
-        order.sort_by(|(a, _), (b, _)| rows.row(*a).cmp(&rows.row(*b)));
-        Ok(Sorted { batches, order: order.into_iter().map(|(_, place)| place).collect() })
+        if decoder.is_full() {
+            sorter.add(&decoder.take()?)?;
+        }
+    }
+    sorter.add(&decoder.take()?)?;
+    order.sort_by(|(a, _), (b, _)| sorter.keys.row(*a).cmp(&sorter.keys.row(*b)));
+    Ok(order.into_iter().map(|(_, index)| index).chain(misfits).collect())
+}
+
+/// Sort keys in a form that compares byte by byte.
+struct Sorter {
+    converter: RowConverter,
+    keys: Rows,
+}
+
+impl Sorter {
+    fn new(plan: &Plan) -> Result<Sorter, WriterError> {
+        let options = SortOptions { descending: false, nulls_first: true };
+        let fields = plan.schema.fields().iter();
+        let fields = fields.map(|field| SortField::new_with_options(field.data_type().clone(), options));
+        let converter = RowConverter::new(fields.collect()).map_err(failed)?;
+        let keys = converter.empty_rows(0, 0);
+        Ok(Sorter { converter, keys })
     }
 
-    /// The rows in order, in batches of `rows` rows.
-    pub(super) fn chunks(&self, rows: usize) -> impl Iterator<Item = Result<RecordBatch, ArrowError>> {
-        let batches: Vec<&RecordBatch> = self.batches.iter().collect();
-        self.order.chunks(rows).map(move |places| interleave_record_batch(&batches, places))
+    fn add(&mut self, batch: &RecordBatch) -> Result<(), WriterError> {
+        let columns: Vec<ArrayRef> = batch.columns().to_vec();
+        self.converter.append(&mut self.keys, &columns).map_err(failed)
     }
 }

@@ -18,11 +18,11 @@ use super::journal::RECORD_BYTES_MAX;
 use super::server::{Intake, from_a_browser};
 
 /// Most bytes of a body as sent.
-pub const BODY_BYTES_MAX: usize = 16 << 20;
+pub(super) const BODY_BYTES_MAX: usize = 16 << 20;
 /// Most bytes of a body after decompression.
-pub const PLAIN_BYTES_MAX: usize = 64 << 20;
+pub(super) const PLAIN_BYTES_MAX: usize = 64 << 20;
 /// Most events of one request: what frames them must not outgrow the body.
-pub const LINES_MAX: usize = 500_000;
+pub(super) const LINES_MAX: usize = 500_000;
 /// Seconds a client is asked to wait.
 const RETRY_AFTER: &str = "1";
 /// Largest zstd window accepted, log2: a frame may not ask for more memory than its content may have.
@@ -145,7 +145,8 @@ async fn put(intake: &Intake, lines: Vec<Bytes>) -> Result<usize, Refused> {
     };
     let accepted = records - receipt.failed();
     if accepted < records {
-        let text = format!("{} of {records} events were not taken: send all again, or accept the loss", receipt.failed());
+        let text =
+            format!("{} of {records} events were not taken: send all again, or accept the loss", receipt.failed());
         return Err(Refused { accepted, ..unavailable(Refusal::Forward, text) });
     }
     intake.counters.accept(records as u64, bytes);

@@ -78,11 +78,7 @@ impl KinesisSink {
 }
 
 /// Notes what became of the pending records and returns those still pending.
-fn settle(
-    outcomes: &mut [Result<String, PutFailure>],
-    pending: &[usize],
-    answers: Vec<Outcome>,
-) -> Vec<usize> {
+fn settle(outcomes: &mut [Result<String, PutFailure>], pending: &[usize], answers: Vec<Outcome>) -> Vec<usize> {
     let mut left = Vec::new();
     let mut answers = answers.into_iter();
     for &index in pending {
@@ -154,11 +150,11 @@ impl PutRecords for KinesisStream {
         }
         let call = self.client.put_records().stream_name(&self.name).set_records(Some(entries));
         let answer = call.send().await.map_err(|error| DisplayErrorContext(&error).to_string())?;
-        let outcome = |entry: aws_sdk_kinesis::types::PutRecordsResultEntry| match (entry.sequence_number, entry.error_code)
-        {
-            (Some(sequence), None) => Ok(sequence),
-            (_, code) => Err((code.unwrap_or_default(), entry.error_message.unwrap_or_default())),
-        };
+        let outcome =
+            |entry: aws_sdk_kinesis::types::PutRecordsResultEntry| match (entry.sequence_number, entry.error_code) {
+                (Some(sequence), None) => Ok(sequence),
+                (_, code) => Err((code.unwrap_or_default(), entry.error_message.unwrap_or_default())),
+            };
         Ok(answer.records.into_iter().map(outcome).collect())
     }
 }
@@ -180,8 +176,7 @@ mod tests {
         async fn put_records(&self, records: &[Bytes]) -> Result<Vec<Outcome>, String> {
             let mut calls = self.calls.lock().expect("unpoisoned");
             calls.push(records.len());
-            let throttled =
-                |record: &Bytes| record[0] == b'x' || (record[0] == b't' && calls.len() < self.until);
+            let throttled = |record: &Bytes| record[0] == b'x' || (record[0] == b't' && calls.len() < self.until);
             let code = "ProvisionedThroughputExceededException";
             let outcome = |record: &Bytes| {
                 if throttled(record) {

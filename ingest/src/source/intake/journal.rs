@@ -28,7 +28,7 @@ pub use segment::At;
 use super::counters::IntakeCounters;
 use disk::{Disk, OsDisk};
 use frame::Frames;
-use log::{Append, Command, Log};
+use log::{Append, Command, Log, Release};
 use read::Reader;
 
 /// Appends that may wait for the thread.
@@ -47,7 +47,9 @@ pub enum JournalError {
     DiskFull { doing: &'static str, path: PathBuf },
     #[error("{doing} {path}: {message}")]
     Io { doing: &'static str, path: PathBuf, kind: io::ErrorKind, message: String },
-    #[error("journal {path} is damaged at offset {offset}: {what}; records there were acknowledged, restore the file or move the journal away")]
+    #[error(
+        "journal {path} is damaged at offset {offset}: {what}; records there were acknowledged, restore the file or move the journal away"
+    )]
     Damaged { path: PathBuf, offset: u64, what: String },
     #[error("journal {0} is in use by another process: stop it, or give this one another `journal` directory")]
     InUse(PathBuf),
@@ -131,11 +133,12 @@ impl Journal {
         counters: Arc<IntakeCounters>,
     ) -> Result<Journal, JournalError> {
         if settings.max_bytes < MAX_BYTES_LEAST {
-            let text = format!("a journal of {} bytes is too small: allow {MAX_BYTES_LEAST} or more", settings.max_bytes);
+            let text =
+                format!("a journal of {} bytes is too small: allow {MAX_BYTES_LEAST} or more", settings.max_bytes);
             return Err(JournalError::Settings(text));
         }
         let directory = &settings.directory;
-        std::fs::create_dir_all(directory).map_err(|error| JournalError::io("creating", directory, &error))?;
+        disk::create_directory(directory).map_err(|error| JournalError::io("creating", directory, &error))?;
         let lock = log::lock(directory)?;
         let recovered = recover::recover(disk.as_mut(), directory, id)?;
         let id = recovered.id;
@@ -190,7 +193,7 @@ impl Journal {
     /// Deletes all segments that end at or before `watermark`.
     pub async fn release(&self, watermark: At) -> Result<(), JournalError> {
         let (reply, outcome) = oneshot::channel();
-        self.ask(Command::Release(watermark, reply)).await?;
+        self.ask(Command::Release(Release { watermark, reply })).await?;
         outcome.await.map_err(|_| JournalError::Closed)?
     }
 

@@ -159,6 +159,18 @@ impl IntakeSource {
         self.journal.accepted()
     }
 
+    /// Is `through` at or after the last record accepted?
+    pub async fn is_last(&self, through: &Position) -> Result<bool, SourceError> {
+        let Some(after) = At::of(through) else { return Ok(false) };
+        let durable = self.journal.tip().borrow().durable;
+        // Only a read tells: the tip may stand behind the header of a segment that has no record yet.
+        let next = self.journal.read(after, durable).await;
+        next.map(|chunk| chunk.is_none()).map_err(|error| SourceError::Environment {
+            doing: "reading the journal".into(),
+            message: error.to_string(),
+        })
+    }
+
     pub fn counters(&self) -> &Arc<IntakeCounters> {
         &self.counters
     }
@@ -177,12 +189,7 @@ impl IntakeSource {
     }
 
     /// Reads on as the journal grows.
-    async fn tail(
-        &self,
-        claims: Claims,
-        out: mpsc::Sender<Batch>,
-        stop: CancellationToken,
-    ) -> Result<(), SourceError> {
+    async fn tail(&self, claims: Claims, out: mpsc::Sender<Batch>, stop: CancellationToken) -> Result<(), SourceError> {
         let resume = claims.claim(self.shard.clone(), Start::TrimHorizon).await?;
         let mut tips = self.journal.tip();
         let mut cursor = self.cursor(&resume.after, &resume.start)?;
@@ -215,7 +222,9 @@ impl IntakeSource {
             return Err(lost(format!("the journal begins after {released}")));
         }
         if at > durable {
-            return Err(lost(format!("the journal ends at {durable}: it was replaced, or the disk lost synced writes")));
+            return Err(lost(format!(
+                "the journal ends at {durable}: it was replaced, or the disk lost synced writes"
+            )));
         }
         Ok(Cursor { from: after.clone(), after: at, skip_before: None })
     }

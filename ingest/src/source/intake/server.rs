@@ -96,9 +96,10 @@ impl Intake {
 
 /// Binds the address; port 0 takes any free one.
 pub async fn bind(listen: SocketAddr) -> Result<TcpListener, SourceError> {
-    TcpListener::bind(listen)
-        .await
-        .map_err(|error| SourceError::Environment { doing: format!("listening on {listen}"), message: error.to_string() })
+    TcpListener::bind(listen).await.map_err(|error| SourceError::Environment {
+        doing: format!("listening on {listen}"),
+        message: error.to_string(),
+    })
 }
 
 /// The routes: `POST /` speaks Firehose, `POST /v1/events` takes NDJSON.

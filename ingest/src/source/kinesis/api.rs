@@ -174,9 +174,16 @@ where
             let message = reply.err().message().unwrap_or("no message");
             by_code(code, message, reply.raw().status().as_u16())
         }
+        SdkError::ResponseError(reply) => by_status(reply.raw().status().as_u16()),
         SdkError::ConstructionFailure(_) => Failure::Fatal(chain(&error)),
         _ => Failure::Unreachable(chain(&error)),
     }
+}
+
+/// An answer that is not Kinesis's: a proxy, a balancer, some other server. The SDK's own words for it say nothing.
+fn by_status(status: u16) -> Failure {
+    let text = format!("http {status}, in no words of kinesis: is this endpoint kinesis, is a proxy in between?");
+    if (400..500).contains(&status) { Failure::Fatal(text) } else { Failure::Unreachable(text) }
 }
 
 fn by_code(code: &str, message: &str, status: u16) -> Failure {
@@ -204,6 +211,7 @@ fn by_code(code: &str, message: &str, status: u16) -> Failure {
         | "UnrecognizedClientException"
         | "InvalidClientTokenId"
         | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
         | "IncompleteSignature"
         | "MissingAuthenticationTokenException"
         | "ExpiredTokenException" => Failure::Denied(text),
@@ -254,6 +262,11 @@ mod tests {
             by_code("ExpiredIteratorException", "m", 400),
             Failure::Expired("ExpiredIteratorException: m".into())
         );
+    }
+
+    #[test]
+    fn a_failing_server_in_between_may_pass_and_a_wrong_one_does_not() {
+        assert!(by_status(502).may_pass() && !by_status(403).may_pass());
     }
 
     #[test]

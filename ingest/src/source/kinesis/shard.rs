@@ -21,6 +21,9 @@ use crate::source::{Resume, SourceError};
 /// The service refuses an instant that it has not reached yet. `latest` is this machine's instant: so far may its clock be ahead.
 const CLOCK_SKEW_MS: i64 = 5 * 60 * 1_000;
 
+/// Failures in a row before the log says so aloud.
+const QUIET_ATTEMPTS: u32 = 4;
+
 /// What one read gave.
 #[derive(Debug)]
 pub(super) struct Read {
@@ -169,9 +172,19 @@ impl ShardReader {
             _ => None,
         };
         let Some(delay) = delay else { return Err(self.error(failure)) };
-        tracing::debug!(shard = %self.shard, %failure, delay_ms = delay.as_millis() as u64, "read failed, trying again");
+        self.log(&failure, delay);
         tokio::time::sleep(delay).await;
         Ok(())
+    }
+
+    /// One refusal is everyday life where several read a stream; a row of them is worth a look.
+    fn log(&self, failure: &Failure, delay: Duration) {
+        let (shard, delay_ms) = (&self.shard, delay.as_millis() as u64);
+        if self.retry.attempt() > QUIET_ATTEMPTS {
+            tracing::warn!(%shard, %failure, delay_ms, "reads keep failing, trying again");
+        } else {
+            tracing::debug!(%shard, %failure, delay_ms, "read failed, trying again");
+        }
     }
 
     fn count(&self, failure: &Failure) {

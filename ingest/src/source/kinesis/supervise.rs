@@ -166,6 +166,7 @@ async fn list(shared: &Shared, ends: FirstFailure) -> Result<Vec<ListedShard>, S
         let Some(delay) = again else {
             return Err(failure.into_error(format!("list the shards of {}", shared.service.place())));
         };
+        tracing::warn!(stream = shared.service.place(), %failure, "listing shards failed, trying again");
         tokio::time::sleep(delay).await;
     }
 }

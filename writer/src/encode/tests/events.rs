@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::encode::{Explained, UNKNOWN_NAMES_MAX};
+use schemas::table::PartitionColumn;
 
 #[test]
 fn paths_reach_into_objects_that_another_column_reads_whole() {
@@ -13,12 +14,7 @@ fn paths_reach_into_objects_that_another_column_reads_whole() {
     ]);
     let encoded = encode(
         &spec,
-        &[
-            r#"{"user":{"id":7,"home":{"city":"Ulm"}}}"#,
-            r#"{"user":{"home":[1]}}"#,
-            r#"{"user":5}"#,
-            r#"{}"#,
-        ],
+        &[r#"{"user":{"id":7,"home":{"city":"Ulm"}}}"#, r#"{"user":{"home":[1]}}"#, r#"{"user":5}"#, r#"{}"#],
     );
     let expected = [
         json!({"id": 7, "user_json": "{\"id\":7,\"home\":{\"city\":\"Ulm\"}}", "city": "Ulm", "id_text": "7"}),
@@ -91,7 +87,8 @@ fn rest_keeps_unread_members_as_received() {
 #[test]
 fn dropped_members_are_counted_by_name_within_bounds() {
     let spec = table(vec![event("a", DataType::Int)]);
-    let mut lines = vec![r#"{"a":1,"x":1,"y":2,"x":3}"#.to_string(), r#"{"\u0078":1}"#.into(), r#"{"a":"bad","x":1}"#.into()];
+    let mut lines =
+        vec![r#"{"a":1,"x":1,"y":2,"x":3}"#.to_string(), r#"{"\u0078":1}"#.into(), r#"{"a":"bad","x":1}"#.into()];
     let encoded = encode(&spec, &lines);
     assert_eq!(encoded.dropped.into_iter().collect::<Vec<_>>(), [("x".to_string(), 2), ("y".to_string(), 1)]);
 
@@ -104,6 +101,18 @@ fn dropped_members_are_counted_by_name_within_bounds() {
 }
 
 #[test]
+fn members_that_partitions_hold_are_not_unread() {
+    let mut spec = table(vec![event("a", DataType::Int)]);
+    let path = Some(vec!["kind".to_string()]);
+    spec.partitions =
+        vec![PartitionColumn { name: "k".into(), data_type: DataType::String, comment: None, projection: None, path }];
+    let line = [r#"{"a":1,"kind":"x","other":2}"#];
+    assert_eq!(encode(&spec, &line).dropped.into_keys().collect::<Vec<_>>(), ["other"]);
+    spec.unknown_fields = UnknownFields::Rest;
+    assert_eq!(read(&encode(&spec, &line)), [json!({"a": 1, "_rest": "{\"other\":2}"})]);
+}
+
+#[test]
 fn the_writer_fills_its_own_columns() {
     let spec = table(vec![
         event("a", DataType::Int),
@@ -111,9 +120,16 @@ fn the_writer_fills_its_own_columns() {
         filled("_position", ColumnSource::Position),
         filled("_arrived_at", ColumnSource::ArrivedAt),
     ]);
-    let row = |sub| Row { shard: "s:shardId-0", sequence: "0049590338271490256608559692538361", sub, arrived_at: -5, data: b"{}" };
+    let row = |sub| Row {
+        shard: "s:shardId-0",
+        sequence: "0049590338271490256608559692538361",
+        sub,
+        arrived_at: -5,
+        data: b"{}",
+    };
     let encoded = encoder(&spec).encode(&[row(0), row(12)], &[]).expect("encodes");
-    let expected = |position: &str| json!({"a": null, "_shard": "s:shardId-0", "_position": position, "_arrived_at": -5});
+    let expected =
+        |position: &str| json!({"a": null, "_shard": "s:shardId-0", "_position": position, "_arrived_at": -5});
     assert_eq!(
         read(&encoded),
         [expected("0049590338271490256608559692538361"), expected("0049590338271490256608559692538361.12")]

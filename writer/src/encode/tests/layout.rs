@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ::parquet::basic::Encoding;
+use ::parquet::basic::{Compression as Codec, Encoding};
 use ::parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use ::parquet::file::properties::ReaderProperties;
 use ::parquet::file::reader::FileReader;
@@ -108,8 +108,9 @@ fn same_rows_give_the_same_bytes_and_other_rows_do_not() {
     let lines = lines(5000);
     let once = encode(&lines);
     assert!(once == encode(&lines) && once != encode(&lines[1..]));
-    let thread = std::thread::scope(|s| s.spawn(|| encode(&lines)).join().expect("no panic"));
-    assert_eq!(once, thread);
+    let shared = encoder(&spec);
+    let on_thread = || shared.encode(&rows(&lines), &pairs).expect("encodes").bytes;
+    assert!(std::thread::scope(|s| s.spawn(on_thread).join().expect("no panic")) == once);
 }
 
 #[test]
@@ -125,17 +126,19 @@ fn rows_are_sorted_nulls_first_and_otherwise_in_the_order_they_came() {
             r#"{"a":"bad"}"#,
             r#"{"b":"x","n":4}"#,
             r#"{"a":1,"b":"x","n":5}"#,
+            r#"{"n":"bad","b":"a"}"#,
             r#"{"a":-1,"b":"","n":6}"#,
         ],
     );
     let order: Vec<i64> = read(&encoded).iter().filter_map(|row| row["n"].as_i64()).collect();
     assert_eq!(order, [2, 6, 4, 1, 5, 0]);
+    assert_eq!(encoded.rejects.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [3, 6]);
     let metadata = metadata(&encoded);
     let sorting = metadata.row_group(0).sorting_columns().expect("declared");
-    assert_eq!(sorting.iter().map(|s| (s.column_idx, s.descending, s.nulls_first)).collect::<Vec<_>>(), [
-        (1, false, true),
-        (0, false, true),
-    ]);
+    assert_eq!(
+        sorting.iter().map(|s| (s.column_idx, s.descending, s.nulls_first)).collect::<Vec<_>>(),
+        [(1, false, true), (0, false, true),]
+    );
 }
 
 #[test]
@@ -161,6 +164,14 @@ fn dictionaries_are_for_columns_that_repeat() {
     let metadata = self::metadata(&plain.encode(&rows(&lines(3000)), &[]).expect("encodes"));
     assert!(chunk(&metadata, "s").dictionary_page_offset().is_none());
     assert!(chunk(&metadata, "s").encodings().any(|e| e == Encoding::PLAIN));
+}
+
+#[test]
+fn columns_of_a_few_bytes_are_not_compressed() {
+    let codec = |count, path| chunk(&metadata(&encode(&table(every_type()), &lines(count))), path).compression();
+    assert_eq!((codec(5, "i64"), codec(5, "x")), (Codec::UNCOMPRESSED, Codec::UNCOMPRESSED));
+    assert!(matches!(codec(100, "i64"), Codec::ZSTD(_)) && codec(100, "x") == Codec::UNCOMPRESSED);
+    assert!(matches!(codec(5000, "i64"), Codec::ZSTD(_)) && matches!(codec(5000, "x"), Codec::ZSTD(_)));
 }
 
 #[test]
@@ -197,7 +208,8 @@ fn bloom_filter_knows_what_is_there() {
 
 #[test]
 fn metadata_row_groups_and_every_codec() {
-    for codec in [Compression::Zstd(3), Compression::Snappy, Compression::Gzip(6), Compression::Lz4, Compression::None] {
+    for codec in [Compression::Zstd(3), Compression::Snappy, Compression::Gzip(6), Compression::Lz4, Compression::None]
+    {
         let settings = ParquetSettings { compression: codec, row_group_rows: 700, ..ParquetSettings::default() };
         let encoder = Encoder::new(&table(every_type()), &settings).expect("good");
         let pairs = [("alluvium.cut".to_string(), "w/7".to_string())];
@@ -207,7 +219,10 @@ fn metadata_row_groups_and_every_codec() {
         assert_eq!(groups, [700, 700, 100]);
         assert_eq!(metadata.file_metadata().created_by(), Some("alluvium version 1"));
         let stored = metadata.file_metadata().key_value_metadata().expect("given");
-        assert_eq!((stored.len(), stored[0].key.as_str(), stored[0].value.as_deref()), (1, "alluvium.cut", Some("w/7")));
+        assert_eq!(
+            (stored.len(), stored[0].key.as_str(), stored[0].value.as_deref()),
+            (1, "alluvium.cut", Some("w/7"))
+        );
         assert_eq!(read(&encoded).len(), 1500);
     }
 }
@@ -220,7 +235,9 @@ fn what_parquet_cannot_do_is_refused_up_front() {
     };
     let with = |column: Column| table(vec![column]);
     assert_eq!(refused(with(event("e", record(&[])))), "column e is a struct without members");
-    assert!(refused(with(event("m", map(array(DataType::Int), DataType::Int)))).ends_with("want a map with primitive keys"));
+    assert!(
+        refused(with(event("m", map(array(DataType::Int), DataType::Int)))).ends_with("want a map with primitive keys")
+    );
     assert!(refused(with(event("d", decimal(39, 0)))).starts_with("column d has type decimal(39,0); want"));
     let mut sorted = with(event("l", array(DataType::Int)));
     sorted.sort = vec!["l".into()];

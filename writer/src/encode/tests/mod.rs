@@ -65,6 +65,8 @@ pub(super) fn table(columns: Vec<Column>) -> TableSpec {
         metadata: false,
         sort: vec![],
         bloom: vec![],
+        required_predicates: vec![],
+        properties: Default::default(),
     }
 }
 

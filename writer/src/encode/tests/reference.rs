@@ -218,10 +218,10 @@ fn fitting(data_type: &DataType) -> BoxedStrategy<Node> {
         Int => prop_oneof![int(1 << 31), Just(Node::Text("12".into()))].boxed(),
         BigInt => any::<i64>().prop_map(|m| Node::Number(m, 0)).boxed(),
         Float | Double => (any::<i64>(), -40..30).prop_map(|(m, e)| Node::Number(m, e)).boxed(),
-        Decimal { .. } => (-10_000_000i64..10_000_000, -5..4).prop_map(|(m, e)| Node::Number(m, e)).boxed(),
+        Decimal { .. } => (-100_000i64..100_000, -4..4).prop_map(|(m, e)| Node::Number(m, e)).boxed(),
         String => "(\\PC|[\"\\\\\n\u{1}]){0,12}".prop_map(Node::Text).boxed(),
         Binary => prop::collection::vec(any::<u8>(), 0..9).prop_map(|b| Node::Text(STANDARD.encode(b))).boxed(),
-        Date => "20[0-9]{2}-[01][0-9]-[0-2][1-8]".prop_map(Node::Text).boxed(),
+        Date => "20[0-9]{2}-(0[1-9]|1[0-2])-[0-2][1-8]".prop_map(Node::Text).boxed(),
         Timestamp => prop_oneof![
             "20[0-9]{2}-0[1-9]-1[0-9]T1[0-9]:[0-5][0-9]:00(\\.[0-9]{1,4})?(Z|[+-]0[0-9]:30)".prop_map(Node::Text),
             (0i64..2_000_000_000_000, -4..1).prop_map(|(m, e)| Node::Number(m, e)),
@@ -234,7 +234,7 @@ fn fitting(data_type: &DataType) -> BoxedStrategy<Node> {
         }
         Struct(fields) => object(fields.iter().map(|f| (f.name.clone(), f.data_type.clone())).collect()),
     };
-    prop_oneof![30 => base, 2 => Just(Node::Null), 1 => anything()].boxed()
+    prop_oneof![60 => base, 4 => Just(Node::Null), 1 => anything()].boxed()
 }
 
 /// Some of the members in some order, some twice, some in upper case, some unknown.

@@ -22,7 +22,8 @@ fn check(data_type: DataType, good: &[(&str, Json)], bad: &[&str]) {
 
 #[test]
 fn booleans() {
-    let good = [("true", json!(true)), ("\"False\"", json!(false)), ("null", Json::Null), ("\"tru\\u0065\"", json!(true))];
+    let good =
+        [("true", json!(true)), ("\"False\"", json!(false)), ("null", Json::Null), ("\"tru\\u0065\"", json!(true))];
     check(DataType::Boolean, &good, &["0", "1", "\"yes\"", "\"\"", "[]", "{}"]);
 }
 

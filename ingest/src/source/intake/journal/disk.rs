@@ -41,6 +41,21 @@ pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
+/// Creates a directory and those it lies in, all of them on the disk when this returns: a crash that takes the directory takes
+/// every record in it.
+pub(super) fn create_directory(directory: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = directory.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
+    std::fs::create_dir_all(directory)?;
+    for created in missing {
+        match created.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => sync_directory(parent)?,
+            Some(_) => sync_directory(Path::new("."))?,
+            None => {}
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn open_for_writing(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).open(path)
 }

@@ -42,8 +42,7 @@ impl Frames {
             return Err(long.len());
         }
         let total: usize = records.iter().map(|record| FRAME_HEADER + record.len()).sum();
-        let mut frames =
-            Frames { seed, bytes: Vec::with_capacity(total), ends: Vec::with_capacity(records.len()) };
+        let mut frames = Frames { seed, bytes: Vec::with_capacity(total), ends: Vec::with_capacity(records.len()) };
         for (index, data) in records.iter().enumerate() {
             let more = if index + 1 < records.len() { MORE } else { 0 };
             frames.push(data.len() as u32 | more, arrived_at, data);

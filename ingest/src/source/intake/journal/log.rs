@@ -23,13 +23,20 @@ const GROUP_APPENDS: usize = 1_024;
 #[derive(Debug)]
 pub(super) enum Command {
     Append(Append),
-    Release(At, oneshot::Sender<Result<(), JournalError>>),
+    Release(Release),
 }
 
 #[derive(Debug)]
 pub(super) struct Append {
     pub(super) frames: Frames,
     pub(super) reply: oneshot::Sender<Result<Appended, JournalError>>,
+}
+
+/// Everything up to `watermark` may go.
+#[derive(Debug)]
+pub(super) struct Release {
+    pub(super) watermark: At,
+    pub(super) reply: oneshot::Sender<Result<(), JournalError>>,
 }
 
 /// The segment that is written.
@@ -75,6 +82,8 @@ pub(super) struct Log {
     accepted: u64,
     /// The active segment must not be written any more: the next append begins a new one first.
     spent: bool,
+    /// The last append was refused for want of room.
+    full: bool,
     tip: watch::Sender<Tip>,
     counters: Arc<IntakeCounters>,
 }
@@ -113,6 +122,7 @@ impl Log {
             active,
             accepted,
             spent: false,
+            full: false,
             tip,
             counters,
         };
@@ -126,7 +136,7 @@ impl Log {
         while let Some(first) = commands.blocking_recv() {
             let (appends, releases) = gather(first, &mut commands);
             self.commit(appends);
-            for (watermark, reply) in releases {
+            for Release { watermark, reply } in releases {
                 answer(reply, self.release(watermark));
             }
         }
@@ -146,14 +156,27 @@ impl Log {
 
     /// Sees to it that `length` bytes may be written to the active segment.
     fn make_room(&mut self, length: u64, waiting: &mut Vec<Waiting>) -> Result<(), JournalError> {
-        if self.bytes() + length > self.max_bytes {
-            return Err(JournalError::Full { bytes: self.bytes(), max_bytes: self.max_bytes });
+        let bytes = self.bytes();
+        self.note_full(bytes + length > self.max_bytes);
+        if self.full {
+            return Err(JournalError::Full { bytes, max_bytes: self.max_bytes });
         }
         let outgrown = self.active.written > HEADER && self.active.written + length > self.segment_bytes;
         if outgrown {
             self.settle(waiting);
         }
         if outgrown || self.spent { self.roll() } else { Ok(()) }
+    }
+
+    /// Logs the change, not every refusal.
+    fn note_full(&mut self, full: bool) {
+        if full && !self.full {
+            tracing::warn!(bytes = self.bytes(), max_bytes = self.max_bytes, "journal is full, refusing records");
+        }
+        if !full && self.full {
+            tracing::info!(bytes = self.bytes(), "journal takes records again");
+        }
+        self.full = full;
     }
 
     fn write(&mut self, mut frames: Frames, waiting: &mut Vec<Waiting>) -> Result<Appended, JournalError> {
@@ -217,12 +240,10 @@ impl Log {
     fn roll(&mut self) -> Result<(), JournalError> {
         self.spent = true;
         let number = self.active.number + 1;
-        let header =
-            Header { id: self.id, number, records_before: self.accepted, previous_end: self.active.durable };
+        let header = Header { id: self.id, number, records_before: self.accepted, previous_end: self.active.durable };
         let file = segment::create(self.disk.as_mut(), &self.directory, &header)
             .map_err(|error| JournalError::io("creating", &path_of(&self.directory, number), &error))?;
-        let fresh =
-            Active { number, file, records_before: self.accepted, durable: HEADER, written: HEADER };
+        let fresh = Active { number, file, records_before: self.accepted, durable: HEADER, written: HEADER };
         let old = std::mem::replace(&mut self.active, fresh);
         self.closed.push_back(Closed { number: old.number, end: old.durable, records_before: old.records_before });
         self.spent = false;
@@ -273,11 +294,7 @@ impl Log {
 }
 
 /// The first command and all that already wait behind it, within the bounds of a group.
-#[allow(clippy::type_complexity, reason = "two lists of what the commands carry")]
-fn gather(
-    first: Command,
-    commands: &mut mpsc::Receiver<Command>,
-) -> (Vec<Append>, Vec<(At, oneshot::Sender<Result<(), JournalError>>)>) {
+fn gather(first: Command, commands: &mut mpsc::Receiver<Command>) -> (Vec<Append>, Vec<Release>) {
     let (mut appends, mut releases, mut bytes) = (Vec::new(), Vec::new(), 0);
     let mut next = Some(first);
     while let Some(command) = next {
@@ -286,7 +303,7 @@ fn gather(
                 bytes += append.frames.bytes().len();
                 appends.push(append);
             }
-            Command::Release(watermark, reply) => releases.push((watermark, reply)),
+            Command::Release(release) => releases.push(release),
         }
         let room = bytes < GROUP_BYTES && appends.len() < GROUP_APPENDS;
         next = if room { commands.try_recv().ok() } else { None };

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 
 use super::JournalError;
-use super::disk::{Disk, open_for_writing};
+use super::disk::{Disk, open_for_writing, sync_directory};
 use super::frame::{self, Scan, seed_of};
 use super::log::{Active, Closed};
 use super::segment::{self, HEADER, Header, path_of, read_header};
@@ -84,7 +84,8 @@ fn close(directory: &Path, header: &Header, next: &Header) -> Result<Closed, Jou
 /// Opens the last segment to write on, and cuts off what was never acknowledged.
 ///
 /// The sync is not optional: a process killed between write and sync leaves whole records that only the page cache holds, and
-/// from here on they count as accepted and are read.
+/// from here on they count as accepted and are read. The same goes for the directory: killed after the rename, the segment's
+/// name may be in the cache alone.
 fn reopen(disk: &mut dyn Disk, directory: &Path, header: &Header) -> Result<(Active, u64), JournalError> {
     let path = path_of(directory, header.number);
     let failed = |doing: &'static str, error: &std::io::Error| JournalError::io(doing, &path, error);
@@ -102,6 +103,7 @@ fn reopen(disk: &mut dyn Disk, directory: &Path, header: &Header) -> Result<(Act
         disk.truncate(&file, end).map_err(|error| failed("truncating", &error))?;
     }
     disk.sync(&file).map_err(|error| failed("syncing", &error))?;
+    sync_directory(directory).map_err(|error| failed("syncing the directory of", &error))?;
     let active =
         Active { number: header.number, file, records_before: header.records_before, durable: end, written: end };
     Ok((active, records))

@@ -20,6 +20,9 @@ pub(super) const HEADER: u64 = 64;
 const MAGIC: &[u8; 8] = b"ALVJRNL\n";
 const VERSION: u32 = 1;
 const SUFFIX: &str = ".segment";
+/// A segment whose header is not on the disk yet.
+const UNNAMED: &str = ".new";
+const DIGITS: usize = 20;
 
 /// A place in a journal: the end of a frame, or of a segment's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -78,16 +81,16 @@ impl Header {
 
     fn decode(bytes: &[u8; HEADER as usize]) -> Result<Header, String> {
         if &bytes[..8] != MAGIC {
-            return Err("is no journal segment".to_string());
+            return Err("this is no journal segment".to_string());
         }
         let version = u32::from_le_bytes(bytes[8..12].try_into().expect("four bytes"));
         if version != VERSION {
-            return Err(format!("has format version {version}; this program reads version {VERSION}"));
+            return Err(format!("it has format version {version}, this program reads version {VERSION}"));
         }
         let mut unsigned = *bytes;
         unsigned[12..16].fill(0);
         if crc32fast::hash(&unsigned).to_le_bytes() != bytes[12..16] {
-            return Err("has a broken header".to_string());
+            return Err("its header is broken".to_string());
         }
         let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
         let id = bytes[16..32].try_into().expect("sixteen bytes");
@@ -96,7 +99,7 @@ impl Header {
 }
 
 pub(super) fn path_of(directory: &Path, number: u64) -> PathBuf {
-    directory.join(format!("{number:020}{SUFFIX}"))
+    directory.join(format!("{number:0DIGITS$}{SUFFIX}"))
 }
 
 /// Numbers of all segments, ascending. Removes what a crash left of a segment that was never named.
@@ -106,9 +109,9 @@ pub(super) fn list(directory: &Path) -> io::Result<Vec<u64>> {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.ends_with(".new") {
+        if number_of(&name, UNNAMED).is_some() {
             std::fs::remove_file(entry.path())?;
-        } else if let Some(number) = name.strip_suffix(SUFFIX).and_then(|digits| digits.parse().ok()) {
+        } else if let Some(number) = number_of(&name, SUFFIX) {
             numbers.push(number);
         }
     }
@@ -116,10 +119,16 @@ pub(super) fn list(directory: &Path) -> io::Result<Vec<u64>> {
     Ok(numbers)
 }
 
+fn number_of(name: &str, suffix: &str) -> Option<u64> {
+    let digits = name.strip_suffix(suffix)?;
+    let all_digits = digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if all_digits { digits.parse().ok() } else { None }
+}
+
 /// Makes a segment under its final name, header and name on the disk. Doing it again gives the same file.
 pub(super) fn create(disk: &mut dyn Disk, directory: &Path, header: &Header) -> io::Result<File> {
     let path = path_of(directory, header.number);
-    let unnamed = path.with_extension("new");
+    let unnamed = directory.join(format!("{:0DIGITS$}{UNNAMED}", header.number));
     let file = File::options().read(true).write(true).create(true).truncate(true).open(&unnamed)?;
     disk.write(&file, &header.encode(), 0)?;
     disk.sync(&file)?;

@@ -121,6 +121,18 @@ async fn records_come_back_in_order_with_arrival_and_position_after_reopening() 
 }
 
 #[tokio::test]
+async fn missing_directories_are_made_and_strange_files_left_alone() {
+    let directory = tempfile::tempdir().expect("directory");
+    let deep = directory.path().join("a/b/journal");
+    drop(open(&deep).expect("opens"));
+    let (notes, left_over) = (deep.join("notes.new"), deep.join(format!("{:020}.new", 2)));
+    std::fs::write(&notes, "mine").expect("written");
+    std::fs::write(&left_over, "half a header").expect("written");
+    drop(open(&deep).expect("opens"));
+    assert!(notes.exists() && !left_over.exists());
+}
+
+#[tokio::test]
 async fn two_journals_cannot_share_a_directory() {
     let directory = tempfile::tempdir().expect("directory");
     let held = open(directory.path()).expect("opens");
@@ -260,8 +272,7 @@ async fn a_failed_removal_is_an_error_and_leaves_no_gap() {
     let directory = tempfile::tempdir().expect("directory");
     let faults = Faults::default();
     let settings = JournalSettings { segment_bytes: 100, ..settings(directory.path()) };
-    let journal =
-        Journal::open_on(Box::new(FaultyDisk(faults.clone())), &settings, ID, Arc::default()).expect("opens");
+    let journal = Journal::open_on(Box::new(FaultyDisk(faults.clone())), &settings, ID, Arc::default()).expect("opens");
     for _ in 0..4 {
         journal.append(records(&[&"x".repeat(60)]), 0).await.expect("appended").ends.clear();
     }
@@ -360,7 +371,7 @@ async fn a_missing_segment_or_a_strange_file_is_refused() {
     std::fs::remove_file(path_of(directory.path(), 2)).expect("removed");
     assert!(open(directory.path()).expect_err("gap").to_string().contains("segment 2 before it is missing"));
     std::fs::write(path_of(directory.path(), 2), [b'x'; 200]).expect("written");
-    assert!(open(directory.path()).expect_err("strange").to_string().contains("is no journal segment"));
+    assert!(open(directory.path()).expect_err("strange").to_string().contains("this is no journal segment"));
 }
 
 #[tokio::test]
