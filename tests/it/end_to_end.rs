@@ -86,12 +86,12 @@ fn value_differences(url: &str) -> String {
             or event.attribute_name is distinct from stored.attribute_name or event.value is distinct from stored.value
             or event.previous_value is distinct from stored.previous_value
             or event.created_at is distinct from stored.created_at
-            or event.source->>'$.type' is distinct from stored.source.type
-            or event.source->>'$.repo' is distinct from stored.source.repo
-            or event.source->>'$.path' is distinct from stored.source.path
-            or event.source->>'$.commit' is distinct from stored.source.\"commit\"
-            or event.source->>'$.author' is distinct from stored.source.author
-            or event.source->>'$.message' is distinct from stored.source.message",
+            or (event.source->>'$.type') is distinct from stored.source.type
+            or (event.source->>'$.repo') is distinct from stored.source.repo
+            or (event.source->>'$.path') is distinct from stored.source.path
+            or (event.source->>'$.commit') is distinct from stored.source_commit
+            or (event.source->>'$.author') is distinct from stored.source.author
+            or (event.source->>'$.message') is distinct from stored.source.message",
         duck::sp500_events(&corpus::sp500_path()),
         lake_events(url)
     )
