@@ -59,24 +59,32 @@ impl Pipeline {
         let mut tick = tokio::time::interval(writer::buffer::policy::tick(self.writer.settings()));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let shared = self.writer.shared().clone();
+        // A source that has come to its end leaves batches behind, which are taken in first; one that failed does not.
+        let mut at_end = false;
         let ended = loop {
             let room = !shared.budget.is_overdrawn();
             self.metrics.source_queue_batches.set(batches.len() as i64);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break Ok(()),
-                ended = &mut reading => break source_ended(ended),
+                ended = &mut reading, if !at_end => match source_ended(ended) {
+                    Ok(()) => at_end = true,
+                    failed => break failed,
+                },
                 error = self.writer.failed() => return Err(error.into()),
                 Some(moved) = self.progress.recv() => self.release_source(moved).await?,
                 Some(request) = claims.recv() => self.claim(request).await?,
                 _ = tick.tick() => self.writer.cut_due().await?,
-                Some(batch) = batches.recv(), if room => self.take_in(batch).await?,
+                batch = batches.recv(), if room => match batch {
+                    Some(batch) => self.take_in(batch).await?,
+                    None => break Ok(()),
+                },
                 () = shared.budget.freed(), if !room => {}
             }
         };
         reading_stop.cancel();
         drop((batches, claims));
-        if !reading.is_finished() {
+        if !at_end && !reading.is_finished() {
             // The source's own error, if any, no longer matters: what was not taken in is read again.
             drop(reading.await);
         }

@@ -11,7 +11,7 @@ use crate::source::file::FileSource;
 pub async fn run(args: BenchArgs) -> Result<(), CliError> {
     let config = super::load(&args.config)?;
     let (metrics, clock) = (Metrics::default(), assemble::wall_clock());
-    let source = Arc::new(FileSource::new(&args.file));
+    let source = Arc::new(FileSource::new(&args.file, clock.now()));
     let stop = tokio_util::sync::CancellationToken::new();
     super::run::stop_on_signals(stop.clone())?;
     let (pipeline, _) = assemble::pipeline(&config, source, &metrics, &clock).await?;

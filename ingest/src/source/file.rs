@@ -23,52 +23,56 @@ const BLOCK: usize = 4 << 20;
 pub struct FileSource {
     path: PathBuf,
     shard: ShardId,
+    /// When all its records "arrived", milliseconds since the epoch.
+    opened_at: i64,
 }
 
 impl FileSource {
-    pub fn new(path: &Path) -> Self {
+    pub fn new(path: &Path, opened_at: i64) -> Self {
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        FileSource { path: path.to_path_buf(), shard: ShardId::new(format!("file:{name}")) }
+        FileSource { path: path.to_path_buf(), shard: ShardId::new(format!("file:{name}")), opened_at }
     }
 
     /// Sends the lines of `span`; to the end of the file without one.
     async fn send(&self, after: Position, to: Option<Position>, out: mpsc::Sender<Batch>) -> Result<(), SourceError> {
-        let (path, shard) = (self.path.clone(), self.shard.clone());
+        let lines = Lines { path: self.path.clone(), shard: self.shard.clone(), arrived_at: self.opened_at };
         let failed = |e: &dyn std::fmt::Display| SourceError::Environment {
             doing: format!("reading {}", self.path.display()),
             message: e.to_string(),
         };
-        let reading = tokio::task::spawn_blocking(move || read(&path, &shard, after, to, &out));
+        let reading = tokio::task::spawn_blocking(move || lines.read(after, to, &out));
         reading.await.map_err(|e| failed(&e))?.map_err(|e| failed(&e))
     }
 }
 
-fn read(
-    path: &Path,
-    shard: &ShardId,
-    after: Position,
-    to: Option<Position>,
-    out: &mpsc::Sender<Batch>,
-) -> std::io::Result<()> {
-    let mut file = File::open(path)?;
-    let (mut line, mut rest, mut from) = (0, BytesMut::new(), after);
-    loop {
-        let (block, ended) = next_block(&mut file, &mut rest)?;
-        let mut records = Vec::new();
-        for data in lines(&block) {
-            line += 1;
-            let position = Position::from_numbers(line, 0);
-            if position > from && to.as_ref().is_none_or(|to| position <= *to) {
-                records.push(Record { position, arrived_at: 0, data });
+struct Lines {
+    path: PathBuf,
+    shard: ShardId,
+    arrived_at: i64,
+}
+
+impl Lines {
+    fn read(self, after: Position, to: Option<Position>, out: &mpsc::Sender<Batch>) -> std::io::Result<()> {
+        let mut file = File::open(&self.path)?;
+        let (mut line, mut rest, mut from) = (0, BytesMut::new(), after);
+        loop {
+            let (block, ended) = next_block(&mut file, &mut rest)?;
+            let mut records = Vec::new();
+            for data in lines(&block) {
+                line += 1;
+                let position = Position::from_numbers(line, 0);
+                if position > from && to.as_ref().is_none_or(|to| position <= *to) {
+                    records.push(Record { position, arrived_at: self.arrived_at, data });
+                }
             }
-        }
-        let done = ended || to.as_ref().is_some_and(|to| *to <= Position::from_numbers(line, 0));
-        let end = records.last().map_or_else(|| from.clone(), |r| r.position.clone());
-        let span = Span::new(std::mem::replace(&mut from, end.clone()), end);
-        let last = ended && to.is_none();
-        let batch = Batch { shard: shard.clone(), span, records, behind_ms: None, last, permit: None };
-        if out.blocking_send(batch).is_err() || done {
-            return Ok(());
+            let done = ended || to.as_ref().is_some_and(|to| *to <= Position::from_numbers(line, 0));
+            let end = records.last().map_or_else(|| from.clone(), |r| r.position.clone());
+            let span = Span::new(std::mem::replace(&mut from, end.clone()), end);
+            let last = ended && to.is_none();
+            let batch = Batch { shard: self.shard.clone(), span, records, behind_ms: None, last, permit: None };
+            if out.blocking_send(batch).is_err() || done {
+                return Ok(());
+            }
         }
     }
 }
