@@ -3,16 +3,12 @@
 //! once in the table or once in the errors output, and nothing lies there that the log does not name.
 
 mod dying_store;
-mod listed_source;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ingest::error::RunError;
-use ingest::metrics::Metrics;
-use ingest::pipeline::Pipeline;
-use ingest::route::Router;
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -20,14 +16,12 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use schemas::rules::{ParquetSettings, Rules};
 use schemas::table::TableSpec;
 use tests::block_on;
-use tokio_util::sync::CancellationToken;
-use writer::Writer;
+use tests::listed_source::ListedSource;
+use tests::pipeline::Run;
 use writer::settings::BufferSettings;
-use writer::shared::{Clock, Shared};
 use writer::store::{Lake, Store};
 
 use dying_store::{Death, DyingStore};
-use listed_source::ListedSource;
 
 const SPEC: &str = r#"
 version = 1
@@ -44,6 +38,38 @@ name = "k"
 type = "string"
 projection = { type = "enum", values = ["a", "b", "c"] }
 "#;
+
+/// Records of each of the two shards.
+const RECORDS: u64 = 40;
+
+/// Every eighth record is one of three kinds of reject: broken JSON, a key outside the projection, a value that does not fit.
+fn text(id: u64) -> String {
+    let key = ["a", "b", "c", "a"][(id % 4) as usize];
+    match (id % 8, id % 3) {
+        (5, 0) => format!("{{\"id\":{id}"),
+        (5, 1) => format!("{{\"id\":{id},\"k\":\"elsewhere\"}}"),
+        (5, _) => format!("{{\"id\":\"x{id}\",\"k\":\"{key}\"}}"),
+        _ => format!("{{\"id\":{id},\"k\":\"{key}\"}}"),
+    }
+}
+
+fn source() -> ListedSource {
+    let shard = |n: u64| (n * RECORDS..(n + 1) * RECORDS).map(|id| text(id).into_bytes()).collect();
+    ListedSource::new(vec![shard(0), shard(1)])
+}
+
+fn good_ids() -> Vec<i64> {
+    (0..2 * RECORDS).filter(|id| id % 8 != 5).map(|id| id as i64).collect()
+}
+
+/// `"shard" "position"` of every record that no row can come of, sorted.
+fn bad_places(source: &ListedSource) -> Vec<String> {
+    let bad = source.records().enumerate().filter(|(id, _)| id % 8 == 5);
+    let mut places: Vec<String> =
+        bad.map(|(_, (shard, record))| format!("\"{shard}\" \"{}\"", record.position)).collect();
+    places.sort_unstable();
+    places
+}
 
 /// How one process of a history ends.
 #[derive(Debug, Clone, Copy)]
@@ -65,32 +91,20 @@ fn settings() -> BufferSettings {
 }
 
 /// One process: opens, takes over, reads everything, ends.
-async fn process(number: u64, disk: &Arc<InMemory>, source: &Arc<ListedSource>, key: &str, end: End) -> Result<(), RunError> {
+async fn process(
+    number: u64,
+    disk: &Arc<InMemory>,
+    source: &Arc<ListedSource>,
+    key: &str,
+    end: End,
+) -> Result<(), RunError> {
     let store = Arc::new(match end {
         End::Graceful => DyingStore::immortal(disk.clone()),
         End::Dies(at, death) => DyingStore::new(disk.clone(), at, death),
     });
     let place = |prefix: &str| Store::new(store.clone(), prefix, &format!("memory:///{prefix}/"));
     let lake = Lake { table: place("table"), errors: place("errors"), state: place("state") };
-    let rules = rules(key);
-    let router = Router::compile(&rules, "rules")?;
-    let (metrics, clock) = (Metrics::default(), Clock::new(|| 1_000));
-    let shared = Arc::new(Shared::new(settings().memory, clock, Arc::new(metrics.writer.clone())));
-    let name = format!("w{number}");
-    let opened = Writer::open(&name, lake, settings(), router.file_rules().clone(), &rules, shared.clone()).await?;
-    let pipeline = Pipeline::open(opened, router, source.clone(), metrics.ingest.clone()).await?;
-    let stop = CancellationToken::new();
-    let mut running = tokio::spawn(pipeline.run(stop.clone()));
-    loop {
-        let done = source.ends().all(|(shard, end)| shared.shards.read_through(shard).is_some_and(|at| at >= *end));
-        if done {
-            stop.cancel();
-        }
-        match tokio::time::timeout(Duration::from_millis(1), &mut running).await {
-            Ok(ended) => return ended.expect("the pipeline does not panic"),
-            Err(_) => continue,
-        }
-    }
+    Run { writer: format!("w{number}"), lake, rules: rules(key), buffers: settings() }.to_the_end(source).await
 }
 
 /// What is in the outputs, and what should be.
@@ -110,10 +124,11 @@ async fn check(disk: &InMemory, source: &ListedSource, history: &str) {
     }
     assert_eq!(lying, named, "{history}: objects that lie there, and those the log names");
     ids.sort_unstable();
-    assert_eq!(ids, source.good_ids(), "{history}: rows");
-    let mut rejected: Vec<String> = lines.iter().map(|line| format!("{} {}", line["shard"], line["position"])).collect();
+    assert_eq!(ids, good_ids(), "{history}: rows");
+    let mut rejected: Vec<String> =
+        lines.iter().map(|line| format!("{} {}", line["shard"], line["position"])).collect();
     rejected.sort_unstable();
-    assert_eq!(rejected, source.rejected(), "{history}: rejects");
+    assert_eq!(rejected, bad_places(source), "{history}: rejects");
 }
 
 async fn named(state: &Store) -> BTreeSet<String> {
@@ -146,7 +161,7 @@ fn play(ends: &[End], keys: &[&str]) -> bool {
     let history = format!("{ends:?} {keys:?}");
     block_on(async {
         let disk = Arc::new(InMemory::new());
-        let source = Arc::new(ListedSource::new());
+        let source = Arc::new(source());
         let mut died = false;
         for (number, end) in ends.iter().chain([&End::Graceful]).enumerate() {
             let key = keys[number.min(keys.len() - 1)];
@@ -225,7 +240,7 @@ fn a_crash_and_other_rules_afterwards_loses_and_repeats_nothing() {
 /// Counts what [`check`] compares, so that an empty source cannot pass for a clean one.
 #[test]
 fn the_source_has_rows_and_rejects_of_every_kind() {
-    let source = ListedSource::new();
-    let kinds: BTreeMap<bool, usize> = BTreeMap::from([(true, source.good_ids().len()), (false, source.rejected().len())]);
+    let source = source();
+    let kinds: BTreeMap<bool, usize> = BTreeMap::from([(true, good_ids().len()), (false, bad_places(&source).len())]);
     assert!(kinds[&true] > 50 && kinds[&false] > 8, "{kinds:?}");
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ingest::record::Batch;
-use ingest::source::kinesis::{Access, KinesisSettings, KinesisSource, StartSetting, WallClock};
+use ingest::source::kinesis::{Access, KinesisSettings, KinesisSource, StartSetting};
 use ingest::source::{ClaimRequest, Claims, Resume, Source, SourceError};
 use schemas::log_entry::Start;
 use schemas::position::{Position, ShardId, Span};
@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use writer::shared::Clock;
 
 /// Seconds for anything an emulator does; a loaded machine has needed 10.
 const SOON: Duration = Duration::from_secs(60);
@@ -38,7 +39,7 @@ fn settings(stream: &Stream, start: StartSetting) -> KinesisSettings {
 }
 
 async fn connect(settings: KinesisSettings) -> Result<KinesisSource, SourceError> {
-    KinesisSource::connect(settings, WallClock::new(Arc::new(now))).await
+    KinesisSource::connect(settings, Clock::new(now)).await
 }
 
 type Known = Arc<Mutex<BTreeMap<ShardId, Resume>>>;

@@ -12,3 +12,5 @@ mod house;
 mod instruments;
 mod json_test_suite;
 mod kill;
+mod kinesis;
+mod partitions;

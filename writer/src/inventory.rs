@@ -16,7 +16,10 @@ pub async fn files(state: &Store) -> Result<Vec<File>, WriterError> {
         // Checkpoint hints lie beside the entries and have no `format`.
         let Ok(entry) = serde_json::from_slice::<Entry>(&bytes) else { continue };
         if entry.format != FORMAT {
-            return Err(WriterError::Corrupt(format!("log entry {name} has format {}; this version reads {FORMAT}", entry.format)));
+            return Err(WriterError::Corrupt(format!(
+                "log entry {name} has format {}; this version reads {FORMAT}",
+                entry.format
+            )));
         }
         if let Body::Cut(cut) = entry.body {
             cuts.insert((cut.by.clone(), cut.cut), cut);

@@ -23,7 +23,7 @@ use crate::shared::Shared;
 use crate::store::{Created, Lake};
 
 /// Most bytes of events in one cut (a single larger buffer makes a cut of its own).
-pub(crate) const CUT_BYTES_MAX: u64 = 256 * 1024 * 1024;
+pub(crate) const CUT_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Progress messages waiting for the pipeline; more are dropped, the next one says it all again.
 const PROGRESS_MAX: usize = 16;
 

@@ -1,3 +1,5 @@
+//! The generated definitions against the committed ones.
+
 use std::path::{Path, PathBuf};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Each lint with a spec that it is about and one that it is not.
+
 use super::*;
 
 /// 2026-11-22T05:30:00Z.

@@ -1,3 +1,5 @@
+//! Projection rules against generated values, dates and windows.
+
 use proptest::prelude::*;
 
 use super::*;

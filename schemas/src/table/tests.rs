@@ -1,3 +1,5 @@
+//! Specs that are wrong, and what is said of them.
+
 use super::*;
 use crate::projection::{DateRule, Unit};
 

@@ -1,4 +1,4 @@
-//! A source of two shards whose records are a list: good rows, broken JSON, keys outside the projection, values that do not fit.
+//! A source whose records are lists, for tests that need every record to be where they put it.
 
 use std::collections::BTreeMap;
 
@@ -11,62 +11,37 @@ use schemas::position::{Position, ShardId, Span};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-/// Records of one shard.
-const RECORDS: u64 = 40;
-
+/// Shards `s:0`, `s:1`, ... with the records given.
 #[derive(Debug)]
-pub(super) struct ListedSource {
+pub struct ListedSource {
     shards: BTreeMap<ShardId, Vec<Record>>,
     ends: BTreeMap<ShardId, Position>,
 }
 
-/// Every eighth record is one of three kinds of reject.
-fn text(id: u64) -> String {
-    let key = ["a", "b", "c", "a"][(id % 4) as usize];
-    match (id % 8, id % 3) {
-        (5, 0) => format!("{{\"id\":{id}"),
-        (5, 1) => format!("{{\"id\":{id},\"k\":\"elsewhere\"}}"),
-        (5, _) => format!("{{\"id\":\"x{id}\",\"k\":\"{key}\"}}"),
-        _ => format!("{{\"id\":{id},\"k\":\"{key}\"}}"),
-    }
-}
-
 impl ListedSource {
-    pub(super) fn new() -> Self {
-        let mut shards = BTreeMap::new();
-        for shard in 0..2 {
-            let record = |i: u64| Record {
-                // Gaps between positions, as Kinesis has them.
-                position: Position::from_numbers(i * 7 + 3, 0),
-                arrived_at: 1_000 + i as i64,
-                data: Bytes::from(text(shard * RECORDS + i)),
-            };
-            shards.insert(ShardId::new(format!("s:{shard}")), (0..RECORDS).map(record).collect::<Vec<_>>());
-        }
+    /// One shard for each list, none of them empty. Positions have gaps, as Kinesis has them.
+    pub fn new(shards: Vec<Vec<Vec<u8>>>) -> Self {
+        let record = |(i, data): (usize, Vec<u8>)| Record {
+            position: Position::from_numbers(i as u64 * 7 + 3, 0),
+            arrived_at: 1_700_000_000_000 + i as i64,
+            data: Bytes::from(data),
+        };
+        let name = |n: usize| ShardId::new(format!("s:{n}"));
+        let shards: BTreeMap<ShardId, Vec<Record>> = shards
+            .into_iter()
+            .enumerate()
+            .map(|(n, records)| (name(n), records.into_iter().enumerate().map(record).collect()))
+            .collect();
         let ends = shards.iter().map(|(s, r)| (s.clone(), r.last().expect("records").position.clone())).collect();
         ListedSource { shards, ends }
     }
 
-    pub(super) fn ends(&self) -> impl Iterator<Item = (&ShardId, &Position)> {
+    pub fn ends(&self) -> impl Iterator<Item = (&ShardId, &Position)> {
         self.ends.iter()
     }
 
-    pub(super) fn good_ids(&self) -> Vec<i64> {
-        (0..2 * RECORDS).filter(|id| id % 8 != 5).map(|id| id as i64).collect()
-    }
-
-    /// `"shard" "position"` of every record that no row can come of, sorted.
-    pub(super) fn rejected(&self) -> Vec<String> {
-        let mut out = Vec::new();
-        for (n, (shard, records)) in self.shards.iter().enumerate() {
-            for (i, record) in records.iter().enumerate() {
-                if (n as u64 * RECORDS + i as u64) % 8 == 5 {
-                    out.push(format!("\"{shard}\" \"{}\"", record.position));
-                }
-            }
-        }
-        out.sort_unstable();
-        out
+    pub fn records(&self) -> impl Iterator<Item = (&ShardId, &Record)> {
+        self.shards.iter().flat_map(|(shard, records)| records.iter().map(move |record| (shard, record)))
     }
 
     /// Batches of one to six records that cover `span` and chain.

@@ -1,0 +1,49 @@
+//! The pipeline in this process, over any lake and a listed source: for what a real process cannot be made to do on demand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ingest::error::RunError;
+use ingest::metrics::Metrics;
+use ingest::pipeline::Pipeline;
+use ingest::route::Router;
+use schemas::rules::Rules;
+use tokio_util::sync::CancellationToken;
+use writer::Writer;
+use writer::settings::BufferSettings;
+use writer::shared::{Clock, Shared};
+use writer::store::Lake;
+
+use crate::listed_source::ListedSource;
+
+/// One process's worth of work.
+#[derive(Debug)]
+pub struct Run {
+    /// Never used before in this lake.
+    pub writer: String,
+    pub lake: Lake,
+    pub rules: Rules,
+    pub buffers: BufferSettings,
+}
+
+impl Run {
+    /// Opens, takes over what is there, reads everything, stops gracefully.
+    pub async fn to_the_end(self, source: &Arc<ListedSource>) -> Result<(), RunError> {
+        let router = Router::compile(&self.rules, "rules")?;
+        let (metrics, clock) = (Metrics::default(), Clock::new(|| 1_000));
+        let shared = Arc::new(Shared::new(self.buffers.memory, clock, Arc::new(metrics.writer.clone())));
+        let files = router.file_rules().clone();
+        let opened = Writer::open(&self.writer, self.lake, self.buffers, files, &self.rules, shared.clone()).await?;
+        let pipeline = Pipeline::open(opened, router, source.clone(), metrics.ingest.clone()).await?;
+        let stop = CancellationToken::new();
+        let mut running = tokio::spawn(pipeline.run(stop.clone()));
+        loop {
+            if source.ends().all(|(shard, end)| shared.shards.read_through(shard).is_some_and(|at| at >= *end)) {
+                stop.cancel();
+            }
+            if let Ok(ended) = tokio::time::timeout(Duration::from_millis(1), &mut running).await {
+                return ended.expect("the pipeline does not panic");
+            }
+        }
+    }
+}
