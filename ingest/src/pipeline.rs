@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use schemas::log_entry::Progress;
-use schemas::position::ShardId;
+use schemas::log_entry::{FlushReason, Progress};
+use schemas::position::{Position, ShardId};
 use schemas::reject::{Reject, error_line};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -33,7 +33,9 @@ pub struct Pipeline {
     metrics: IngestMetrics,
     /// Where to read on, for shards of former owners.
     resume: HashMap<ShardId, Resume>,
-    progress: mpsc::Receiver<BTreeMap<ShardId, Progress>>,
+    /// Watermarks of former owners that the source has not been told of.
+    stored: HashMap<ShardId, Position>,
+    written: watch::Receiver<BTreeMap<ShardId, Progress>>,
 }
 
 impl Pipeline {
@@ -44,10 +46,11 @@ impl Pipeline {
         source: Arc<dyn Source>,
         metrics: IngestMetrics,
     ) -> Result<Pipeline, RunError> {
-        let Opened { mut writer, carried, progress } = opened;
+        let Opened { mut writer, carried, written } = opened;
         let resume = settle(&mut writer, &carried, &source, &mut router).await?;
         metrics.shards_owned.set(resume.len() as i64);
-        Ok(Pipeline { writer, router, source, metrics, resume, progress })
+        let stored = carried.shards.into_iter().map(|(shard, state)| (shard, state.watermark)).collect();
+        Ok(Pipeline { writer, router, source, metrics, resume, stored, written })
     }
 
     /// Consumes until `stop`, then cuts, stores and gives the shards up. Any failure leaves what a crash would leave.
@@ -72,21 +75,22 @@ impl Pipeline {
                     failed => break failed,
                 },
                 error = self.writer.failed() => return Err(error.into()),
-                Some(moved) = self.progress.recv() => self.release_source(moved).await?,
+                Ok(()) = self.written.changed() => self.release_source().await?,
                 Some(request) = claims.recv() => self.claim(request).await?,
                 _ = tick.tick() => self.writer.cut_due().await?,
                 batch = batches.recv(), if room => match batch {
                     Some(batch) => self.take_in(batch).await?,
-                    None => break Ok(()),
+                    None if at_end => break Ok(()),
+                    // All senders are gone and the source has not said why yet.
+                    None => break source_ended((&mut reading).await),
                 },
                 () = shared.budget.freed(), if !room => {}
             }
         };
         reading_stop.cancel();
         drop((batches, claims));
-        if !at_end && !reading.is_finished() {
-            // The source's own error, if any, no longer matters: what was not taken in is read again.
-            drop(reading.await);
+        if let Err(error) = &ended {
+            tracing::error!(%error, "the source has failed: storing what was read");
         }
         self.finish(ended).await
     }
@@ -103,21 +107,23 @@ impl Pipeline {
 
     /// Stores what was taken in, also when the source has failed: it was read and need not be read again.
     async fn finish(mut self, ended: Result<(), RunError>) -> Result<(), RunError> {
-        let source = self.source.clone();
+        self.writer.cut_all(FlushReason::Shutdown).await?;
         self.writer.release().await?;
-        while let Some(moved) = self.progress.recv().await {
-            release(&source, moved).await?;
-        }
+        self.release_source().await?;
         ended
     }
 
     async fn claim(&mut self, request: ClaimRequest) -> Result<(), RunError> {
+        // A crash between the entry and the release: the watermark will not move again, so it is said here.
+        if let Some(watermark) = self.stored.remove(&request.shard) {
+            self.source.release(&request.shard, &watermark).await?;
+        }
         let resume = match self.resume.get(&request.shard) {
             Some(resume) => resume.clone(),
             None => {
                 let start = request.first_start;
                 self.writer.claim(&request.shard, start.clone()).await?;
-                let resume = Resume { after: schemas::position::Position::zero(), start, ended: false };
+                let resume = Resume { after: Position::zero(), start, ended: false };
                 self.resume.insert(request.shard.clone(), resume.clone());
                 self.metrics.shards_owned.set(self.resume.len() as i64);
                 resume
@@ -129,8 +135,13 @@ impl Pipeline {
         Ok(())
     }
 
-    async fn release_source(&self, moved: BTreeMap<ShardId, Progress>) -> Result<(), RunError> {
-        release(&self.source, moved).await
+    /// Tells the source what it may forget.
+    async fn release_source(&mut self) -> Result<(), RunError> {
+        let stored = self.written.borrow_and_update().clone();
+        for (shard, progress) in stored {
+            self.source.release(&shard, &progress.watermark).await?;
+        }
+        Ok(())
     }
 
     async fn take_in(&mut self, batch: Batch) -> Result<(), RunError> {
@@ -159,13 +170,6 @@ impl Pipeline {
 /// The line a rejected record leaves in the errors output.
 pub fn reject_line(shard: &ShardId, record: &Record, reject: &Reject) -> Vec<u8> {
     error_line(reject, shard.as_str(), &record.position, record.arrived_at, &STANDARD.encode(&record.data))
-}
-
-async fn release(source: &Arc<dyn Source>, moved: BTreeMap<ShardId, Progress>) -> Result<(), RunError> {
-    for (shard, progress) in moved {
-        source.release(&shard, &progress.watermark).await?;
-    }
-    Ok(())
 }
 
 fn source_ended(ended: Result<Result<(), SourceError>, tokio::task::JoinError>) -> Result<(), RunError> {

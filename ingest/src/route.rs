@@ -12,6 +12,7 @@ use writer::commit::cut::FileRules;
 use writer::encode::Encoder;
 
 use crate::decode::decode;
+use crate::error::RunError;
 use crate::guard::Guard;
 use crate::keys::{Budget, Keys};
 
@@ -39,6 +40,24 @@ impl Router {
         let encoder = Encoder::new(&spec, &rules.parquet).map_err(|e| vec![Problem::new(file, None, e.to_string())])?;
         let file_rules = FileRules { fingerprint: fingerprint(rules).into(), encoder: Arc::new(encoder) };
         Ok(Router { keys, guard: Guard::new(&spec), file_rules, values: Vec::new(), path: String::new() })
+    }
+
+    /// Compiles the rules that a former owner's cuts were made under. They keep the fingerprint they are stored under, and must
+    /// have been followed by the same code: otherwise a record could now go elsewhere than it went then.
+    pub fn of_former(rules: &Rules, fingerprint: &str) -> Result<Router, RunError> {
+        if rules.format != Rules::FORMAT || rules.logic != Rules::LOGIC {
+            return Err(RunError::Input(format!(
+                "rules {fingerprint}: a cut was left unfinished by another version of this program (format {}, logic {}; this one \
+                 has {} and {}): start that version once more and stop it with SIGTERM, then start this one",
+                rules.format,
+                rules.logic,
+                Rules::FORMAT,
+                Rules::LOGIC
+            )));
+        }
+        let mut router = Router::compile(rules, &format!("rules {fingerprint}"))?;
+        router.file_rules.fingerprint = fingerprint.into();
+        Ok(router)
     }
 
     /// How files are made under these rules.

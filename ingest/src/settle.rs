@@ -1,28 +1,27 @@
 //! Finishing what the former owners of our shards have left, before anything new is read.
 //!
-//! A shard taken over has a low watermark and, above it, a mark for each target whose rows are already cut. From the watermark
-//! up to the highest mark the shard is read again, under the rules the marks were made by:
-//! - a row at or below its target's mark is in a file that was cut. If that file may not be stored, the row goes into it again;
-//!   otherwise the row is done with;
-//! - a row above its target's mark was read but never cut: it joins an open buffer like any other.
+//! A shard taken over has a low watermark and, above it, a mark for each target whose rows are already cut. Up to the highest mark
+//! the shard is read again, under the rules the marks were made by, in two passes:
+//! 1. files of cuts that may not be stored get their rows again and are stored at the same names, in groups that fit in memory;
+//! 2. a row above its target's mark was read but never cut: it joins an open buffer like any other.
 //!
 //! Above the highest mark nothing was ever cut, so there the normal reading begins, without marks. If the rules have changed
 //! since, what is open is cut under the old ones first.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use schemas::log_entry::{Carried, FlushReason, ShardState, Target};
-use schemas::position::{Position, ShardId, Span};
+use schemas::log_entry::{Carried, FlushReason, ShardState, Start, Target};
+use schemas::position::{ShardId, Span};
 use tokio::sync::mpsc;
 use writer::commit::redo::Redo;
 use writer::{Writer, is_cut};
 
 use crate::error::RunError;
 use crate::pipeline::reject_line;
-use crate::record::Batch;
+use crate::record::{Batch, Record};
 use crate::route::Router;
-use crate::source::{Resume, Source};
+use crate::source::{Resume, Source, SourceError};
 
 /// Batches of a span read again that wait to be taken in.
 const REREAD_AHEAD: usize = 4;
@@ -38,14 +37,13 @@ pub async fn settle(
     let mut fingerprints = pending_rules(carried);
     // The current rules come last: what stays open then stays open.
     let has_current = fingerprints.remove(&*current_rules.fingerprint);
-    for (shard, state) in &carried.shards {
-        writer.hold(shard, &state.watermark);
-    }
+    let held: Vec<_> = carried.shards.iter().filter(|(_, state)| !state.ended).collect();
+    held.iter().for_each(|(shard, state)| writer.hold(shard, &state.watermark));
     for fingerprint in &fingerprints {
         let document = writer.load_rules(fingerprint).await?;
-        let mut router = Router::compile(&document, &format!("rules {fingerprint}"))?;
+        let mut router = Router::of_former(&document, fingerprint)?;
         writer.set_rules(router.file_rules().clone());
-        read_again(writer, carried, fingerprint, source, &mut router).await?;
+        Again { carried, fingerprint, source }.finish(writer, &mut router).await?;
         writer.cut_all(FlushReason::Rules).await?;
         writer.settle().await?;
     }
@@ -53,14 +51,12 @@ pub async fn settle(
         writer.set_rules(current_rules.clone());
     }
     if has_current {
-        read_again(writer, carried, &current_rules.fingerprint, source, current).await?;
+        Again { carried, fingerprint: &current_rules.fingerprint, source }.finish(writer, current).await?;
     }
     if !carried.unfinished.is_empty() {
         writer.redone().await?;
     }
-    for (shard, state) in &carried.shards {
-        writer.let_go(shard, &state.watermark);
-    }
+    held.iter().for_each(|(shard, state)| writer.let_go(shard, &state.watermark));
     Ok(carried.shards.iter().map(|(shard, state)| (shard.clone(), resume(state))).collect())
 }
 
@@ -74,77 +70,108 @@ fn resume(state: &ShardState) -> Resume {
     Resume { after: state.highest_mark().clone(), start: state.start.clone(), ended: state.ended }
 }
 
-async fn read_again(
-    writer: &mut Writer,
-    carried: &Carried,
-    fingerprint: &str,
-    source: &Arc<dyn Source>,
-    router: &mut Router,
-) -> Result<(), RunError> {
-    let mut redo = writer.redo(carried, fingerprint);
-    let spans: BTreeMap<&ShardId, Span> = carried
-        .shards
-        .iter()
-        .filter(|(_, state)| state.rules == fingerprint && *state.highest_mark() > state.watermark)
-        .map(|(shard, state)| (shard, Span::new(state.watermark.clone(), state.highest_mark().clone())))
-        .collect();
-    for (shard, span) in &spans {
-        tracing::info!(shard = %shard, from = %span.from, to = %span.to, "reading again what was cut before");
-        read_shard_again(writer, &carried.shards[*shard], shard, span, source, router, &mut redo).await?;
-    }
-    let files = writer.store_redo(redo).await?;
-    if files > 0 {
-        tracing::info!(files, "stored what was cut before");
-    }
-    Ok(())
+/// What is left under one set of rules.
+struct Again<'a> {
+    carried: &'a Carried,
+    fingerprint: &'a str,
+    source: &'a Arc<dyn Source>,
 }
 
-async fn read_shard_again(
-    writer: &mut Writer,
-    state: &ShardState,
-    shard: &ShardId,
-    span: &Span,
-    source: &Arc<dyn Source>,
-    router: &mut Router,
-    redo: &mut Redo,
-) -> Result<(), RunError> {
-    let (send, mut batches) = mpsc::channel::<Batch>(REREAD_AHEAD);
-    let (reader, name, start, wanted) = (source.clone(), shard.clone(), state.start.clone(), span.clone());
-    let reading = tokio::spawn(async move { reader.reread(&name, &start, &wanted, send).await });
-    while let Some(batch) = batches.recv().await {
-        take_in_again(writer, &state.marks, &batch, router, redo).await?;
-    }
-    reading.await.map_err(|e| RunError::Environment(format!("reading shard {shard} again stopped: {e}")))??;
-    Ok(())
-}
-
-async fn take_in_again(
-    writer: &mut Writer,
-    marks: &BTreeMap<Target, Position>,
-    batch: &Batch,
-    router: &mut Router,
-    redo: &mut Redo,
-) -> Result<(), RunError> {
-    let mut intake = writer.enter(&batch.shard, &batch.span)?;
-    for record in &batch.records {
-        let (target, line) = match router.route(&record.data, record.arrived_at) {
-            Ok(path) => (Target::Table(path.into()), None),
-            Err(reject) => (
-                Target::Errors(reject.reason.output().folder().into()),
-                Some(reject_line(&batch.shard, record, &reject)),
-            ),
+impl Again<'_> {
+    async fn finish(&self, writer: &mut Writer, router: &mut Router) -> Result<(), RunError> {
+        let groups = writer.redo(self.carried, self.fingerprint);
+        let of = groups.len();
+        for (n, group) in groups.into_iter().enumerate() {
+            let files = self.redo(writer, router, group).await?;
+            tracing::info!(files, group = n + 1, of, "stored what was cut before");
+        }
+        let marked = |(_, state): &(&ShardId, &ShardState)| {
+            state.rules == self.fingerprint && *state.highest_mark() > state.watermark
         };
-        let data = line.as_deref().unwrap_or(&record.data);
-        if is_cut(marks, &target, &record.position) {
-            let row = writer.row_in(&intake, &record.position, record.arrived_at, data);
-            redo.offer(&target, &batch.shard, row);
-            writer.skip(&mut intake, &record.position);
-        } else if target.is_table() {
-            writer.row(&mut intake, target.path(), &record.position, record.arrived_at, data);
-        } else {
-            writer.reject(&mut intake, target.path(), &record.position, record.arrived_at, data);
+        for (shard, state) in self.carried.shards.iter().filter(marked) {
+            self.take_in_uncut(writer, router, shard, state).await?;
+        }
+        Ok(())
+    }
+
+    /// Fills the files of one group, shard by shard, and stores them.
+    async fn redo(&self, writer: &mut Writer, router: &mut Router, mut group: Redo) -> Result<usize, RunError> {
+        for (shard, span) in group.spans() {
+            let start = self.carried.shards.get(&shard).map_or(Start::TrimHorizon, |state| state.start.clone());
+            let mut reading = self.read(&shard, &start, &span);
+            while let Some(batch) = reading.batches.recv().await {
+                for record in &batch.records {
+                    let (target, line) = target(router, &shard, record);
+                    let data = line.as_deref().unwrap_or(&record.data);
+                    group.offer(&target, &shard, writer.row_in(&shard, &record.position, record.arrived_at, data)?);
+                }
+            }
+            reading.ended().await?;
+        }
+        Ok(writer.store_redo(group).await?)
+    }
+
+    /// Takes in the rows up to the highest mark that no cut has.
+    async fn take_in_uncut(
+        &self,
+        writer: &mut Writer,
+        router: &mut Router,
+        shard: &ShardId,
+        state: &ShardState,
+    ) -> Result<(), RunError> {
+        let span = Span::new(state.watermark.clone(), state.highest_mark().clone());
+        tracing::info!(%shard, from = %span.from, to = %span.to, "reading again what was read and not cut");
+        let mut reading = self.read(shard, &state.start, &span);
+        while let Some(batch) = reading.batches.recv().await {
+            writer.room().await?;
+            let mut intake = writer.enter(shard, &batch.span)?;
+            for record in &batch.records {
+                let (target, line) = target(router, shard, record);
+                let data = line.as_deref().unwrap_or(&record.data);
+                if is_cut(&state.marks, &target, &record.position) {
+                    writer.skip(&mut intake, &record.position);
+                } else if target.is_table() {
+                    writer.row(&mut intake, target.path(), &record.position, record.arrived_at, data);
+                } else {
+                    writer.reject(&mut intake, target.path(), &record.position, record.arrived_at, data);
+                }
+            }
+            writer.leave(intake, false).await?;
+        }
+        reading.ended().await
+    }
+
+    fn read(&self, shard: &ShardId, start: &Start, span: &Span) -> Reading {
+        let (send, batches) = mpsc::channel::<Batch>(REREAD_AHEAD);
+        let (source, shard, start, span) = (self.source.clone(), shard.clone(), start.clone(), span.clone());
+        let name = shard.clone();
+        let task = tokio::spawn(async move { source.reread(&shard, &start, &span, send).await });
+        Reading { shard: name, batches, task }
+    }
+}
+
+/// A span being read again.
+struct Reading {
+    shard: ShardId,
+    batches: mpsc::Receiver<Batch>,
+    task: tokio::task::JoinHandle<Result<(), SourceError>>,
+}
+
+impl Reading {
+    async fn ended(self) -> Result<(), RunError> {
+        let shard = self.shard;
+        let ended = self.task.await;
+        ended.map_err(|e| RunError::Environment(format!("reading shard {shard} again stopped: {e}")))??;
+        Ok(())
+    }
+}
+
+/// Where a record belongs, and for a reject the line it leaves there.
+fn target(router: &mut Router, shard: &ShardId, record: &Record) -> (Target, Option<Vec<u8>>) {
+    match router.route(&record.data, record.arrived_at) {
+        Ok(path) => (Target::Table(path.into()), None),
+        Err(reject) => {
+            (Target::Errors(reject.reason.output().folder().into()), Some(reject_line(shard, record, &reject)))
         }
     }
-    writer.leave(intake, false).await?;
-    Ok(())
 }

@@ -28,9 +28,12 @@ pub fn log_folder(writer: &str) -> String {
     format!("{WRITERS}/{writer}")
 }
 
+/// Name of the hint beside a log's entries.
+pub const CHECKPOINT_HINT: &str = "checkpoint.json";
+
 /// A hint (never more) at the number of the last checkpoint entry of a log.
 pub fn checkpoint_hint(writer: &str) -> String {
-    format!("writers/{writer}/checkpoint.json")
+    format!("{}/{CHECKPOINT_HINT}", log_folder(writer))
 }
 
 /// The ownership chain of a shard, one object per epoch.

@@ -177,6 +177,8 @@ pub struct File {
     pub rejects: Option<Object>,
     /// Why it was cut.
     pub reason: FlushReason,
+    /// Bytes of events it was made from: what it takes in memory to make it again.
+    pub data_bytes: u64,
     /// For every shard the span whose rows of this target it holds.
     pub spans: BTreeMap<ShardId, Span>,
 }

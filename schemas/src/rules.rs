@@ -10,6 +10,8 @@ use crate::table::{Compression, TableSpec};
 pub struct Rules {
     /// Version of this document.
     pub format: u32,
+    /// Version of the code that follows it, [`Rules::LOGIC`].
+    pub logic: u32,
     /// Key name and jq program, in partition order.
     pub keys: Vec<(String, String)>,
     /// The table spec's TOML text as read.
@@ -47,8 +49,12 @@ impl Default for ParquetSettings {
 impl Rules {
     pub const FORMAT: u32 = 1;
 
+    /// Raised whenever decode, keys, guard or encode send a record another way than before, or make other rows of it: work that
+    /// was begun under another number is not finished by this code.
+    pub const LOGIC: u32 = 1;
+
     pub fn new(keys: Vec<(String, String)>, spec: &TableSpec, parquet: ParquetSettings) -> Self {
-        Rules { format: Self::FORMAT, keys, table: spec.text.clone(), parquet }
+        Rules { format: Self::FORMAT, logic: Self::LOGIC, keys, table: spec.text.clone(), parquet }
     }
 
     /// The document as stored at `configs/<fingerprint>.json`. The fingerprint is the hash of exactly these bytes.

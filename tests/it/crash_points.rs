@@ -98,13 +98,24 @@ async fn process(
     key: &str,
     end: End,
 ) -> Result<(), RunError> {
+    process_with(number, disk, source, key, end, settings()).await
+}
+
+async fn process_with(
+    number: u64,
+    disk: &Arc<InMemory>,
+    source: &Arc<ListedSource>,
+    key: &str,
+    end: End,
+    buffers: BufferSettings,
+) -> Result<(), RunError> {
     let store = Arc::new(match end {
         End::Graceful => DyingStore::immortal(disk.clone()),
         End::Dies(at, death) => DyingStore::new(disk.clone(), at, death),
     });
     let place = |prefix: &str| Store::new(store.clone(), prefix, &format!("memory:///{prefix}/"));
     let lake = Lake { table: place("table"), errors: place("errors"), state: place("state") };
-    Run { writer: format!("w{number}"), lake, rules: rules(key), buffers: settings() }.to_the_end(source).await
+    Run { writer: format!("w{number}"), lake, rules: rules(key), buffers }.to_the_end(source).await
 }
 
 /// What is in the outputs, and what should be.
@@ -235,6 +246,39 @@ fn a_crash_and_other_rules_afterwards_loses_and_repeats_nothing() {
     let other = r#"{"a":"b","b":"c","c":"a"}[.k]"#;
     every_crash(Death::Before, &[], &[".k", other]);
     every_crash(Death::After, &[End::Dies(9, Death::Before)], &[".k", other, ".k"]);
+}
+
+/// A log with as many entries as wanted: one row is one cut.
+fn long_history(rows: u64, ends: &[End]) {
+    let one_row = BufferSettings { rows: 1, ..settings() };
+    let records = (0..rows).map(|id| format!("{{\"id\":{id},\"k\":\"a\"}}").into_bytes()).collect();
+    let (disk, source) = (Arc::new(InMemory::new()), Arc::new(ListedSource::new(vec![records])));
+    block_on(async {
+        for (number, end) in ends.iter().chain([&End::Graceful]).enumerate() {
+            let outcome = process_with(number as u64, &disk, &source, ".k", *end, one_row.clone()).await;
+            assert!(outcome.is_ok() || matches!(end, End::Dies(..)), "{rows} rows, {ends:?}: {outcome:?}");
+        }
+        let mut ids = Vec::new();
+        for name in list(&disk).await {
+            let object = disk.get(&Path::from(name.as_str())).await.expect("listed");
+            ids.extend(read_ids(object.bytes().await.expect("in memory")));
+        }
+        ids.sort_unstable();
+        assert_eq!(ids, (0..rows as i64).collect::<Vec<_>>(), "{rows} rows, {ends:?}");
+    });
+}
+
+#[test]
+fn a_release_at_any_entry_of_the_log_can_be_taken_over() {
+    // A checkpoint falls due every 64 entries: also when the entry is the release.
+    (50..72).for_each(|rows| long_history(rows, &[End::Graceful]));
+}
+
+#[test]
+fn a_log_with_checkpoints_is_taken_over_from_its_last_one() {
+    for at in (100..420).step_by(23) {
+        long_history(150, &[End::Dies(at, Death::After)]);
+    }
 }
 
 /// Counts what [`check`] compares, so that an empty source cannot pass for a clean one.

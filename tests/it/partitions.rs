@@ -1,16 +1,22 @@
-//! Many partitions, and partitions named by hostile values.
+//! The pipeline in this process: many partitions, partitions named by hostile values, a source that fails.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ingest::record::Batch;
+use ingest::source::{Claims, Source, SourceError};
 use object_store::memory::InMemory;
+use schemas::log_entry::Start;
+use schemas::position::{Position, ShardId, Span};
 use schemas::rules::{ParquetSettings, Rules};
 use schemas::table::TableSpec;
 use tests::block_on;
 use tests::listed_source::ListedSource;
 use tests::pipeline::Run;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use writer::settings::{BufferSettings, LakeSettings};
 use writer::store::{Lake, Store};
 
@@ -76,6 +82,41 @@ fn a_small_cap_on_memory_cuts_early_and_refuses_nothing() {
     let rows: u64 = files.iter().filter_map(|f| f.object.as_ref()).map(|o| o.rows).sum();
     assert_eq!(rows, 10_000);
     assert!(files.iter().any(|f| f.reason == schemas::log_entry::FlushReason::Memory), "the cap was never reached");
+}
+
+/// Sends what it has and then fails; its senders are gone before it says so.
+#[derive(Debug)]
+struct Failing(ListedSource);
+
+#[async_trait::async_trait]
+impl Source for Failing {
+    async fn run(&self, claims: Claims, out: mpsc::Sender<Batch>, _stop: CancellationToken) -> Result<(), SourceError> {
+        let stop = CancellationToken::new();
+        stop.cancel();
+        self.0.run(claims, out, stop).await?;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Err(SourceError::Environment { doing: "reading".into(), message: "the network is gone".into() })
+    }
+
+    async fn reread(&self, id: &ShardId, at: &Start, span: &Span, out: mpsc::Sender<Batch>) -> Result<(), SourceError> {
+        self.0.reread(id, at, span, out).await
+    }
+
+    async fn release(&self, shard: &ShardId, watermark: &Position) -> Result<(), SourceError> {
+        self.0.release(shard, watermark).await
+    }
+}
+
+#[test]
+fn a_source_that_fails_is_an_error_and_what_it_gave_is_stored() {
+    let lake = in_memory();
+    let state = lake.state.clone();
+    let source = Failing(ListedSource::new(vec![events((0..10).map(|n| format!("key {n}")))]));
+    let run = Run { writer: "w".into(), lake, rules: rules(), buffers: buffers(64 << 20) };
+    let never = [(ShardId::new("s:0"), Position::from_numbers(u64::MAX, 0))];
+    let ended = block_on(run.until(Arc::new(source), &never)).expect_err("the source has failed");
+    assert!(ended.to_string().contains("the network is gone"), "{ended}");
+    assert_eq!(block_on(writer::inventory::files(&state)).expect("reads").len(), 10);
 }
 
 #[test]

@@ -7,6 +7,8 @@ use ingest::error::RunError;
 use ingest::metrics::Metrics;
 use ingest::pipeline::Pipeline;
 use ingest::route::Router;
+use ingest::source::Source;
+use schemas::position::{Position, ShardId};
 use schemas::rules::Rules;
 use tokio_util::sync::CancellationToken;
 use writer::Writer;
@@ -29,16 +31,22 @@ pub struct Run {
 impl Run {
     /// Opens, takes over what is there, reads everything, stops gracefully.
     pub async fn to_the_end(self, source: &Arc<ListedSource>) -> Result<(), RunError> {
+        let ends: Vec<_> = source.ends().map(|(shard, end)| (shard.clone(), end.clone())).collect();
+        self.until(source.clone(), &ends).await
+    }
+
+    /// The same with any source, stopping when it was read through `ends`.
+    pub async fn until(self, source: Arc<dyn Source>, ends: &[(ShardId, Position)]) -> Result<(), RunError> {
         let router = Router::compile(&self.rules, "rules")?;
         let (metrics, clock) = (Metrics::default(), Clock::new(|| 1_000));
         let shared = Arc::new(Shared::new(self.buffers.memory, clock, Arc::new(metrics.writer.clone())));
         let files = router.file_rules().clone();
         let opened = Writer::open(&self.writer, self.lake, self.buffers, files, &self.rules, shared.clone()).await?;
-        let pipeline = Pipeline::open(opened, router, source.clone(), metrics.ingest.clone()).await?;
+        let pipeline = Pipeline::open(opened, router, source, metrics.ingest.clone()).await?;
         let stop = CancellationToken::new();
         let mut running = tokio::spawn(pipeline.run(stop.clone()));
         loop {
-            if source.ends().all(|(shard, end)| shared.shards.read_through(shard).is_some_and(|at| at >= *end)) {
+            if ends.iter().all(|(shard, end)| shared.shards.read_through(shard).is_some_and(|at| at >= *end)) {
                 stop.cancel();
             }
             if let Ok(ended) = tokio::time::timeout(Duration::from_millis(1), &mut running).await {

@@ -12,9 +12,12 @@ use crate::store::Store;
 pub async fn files(state: &Store) -> Result<Vec<File>, WriterError> {
     let mut cuts: BTreeMap<(String, u64), Cut> = BTreeMap::new();
     for name in state.list(layout::WRITERS, None).await? {
+        if name.ends_with(layout::CHECKPOINT_HINT) {
+            continue;
+        }
         let Some(bytes) = state.get(&name).await? else { continue };
-        // Checkpoint hints lie beside the entries and have no `format`.
-        let Ok(entry) = serde_json::from_slice::<Entry>(&bytes) else { continue };
+        let entry: Entry = serde_json::from_slice(&bytes)
+            .map_err(|e| WriterError::Corrupt(format!("log entry {name} cannot be read: {e}")))?;
         if entry.format != FORMAT {
             return Err(WriterError::Corrupt(format!(
                 "log entry {name} has format {}; this version reads {FORMAT}",

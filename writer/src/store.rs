@@ -29,10 +29,17 @@ pub const RETRY_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long a remote store may take to answer the first request of all (credentials, DNS, TLS included).
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Objects from this size on, in bytes, have [`LARGE_TIMEOUT`] for one try instead of [`SMALL_TIMEOUT`].
+pub const LARGE_FROM: usize = 4 << 20;
+pub const SMALL_TIMEOUT: Duration = Duration::from_secs(30);
+pub const LARGE_TIMEOUT: Duration = Duration::from_secs(600);
+
 /// One URL: a store and the prefix below which everything lies.
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<dyn ObjectStore>,
+    /// The same store with time for large objects.
+    patient: Arc<dyn ObjectStore>,
     prefix: String,
     url: String,
 }
@@ -55,7 +62,8 @@ pub enum Created {
 impl Store {
     /// Any store below a prefix (`""` for its root). `url` is what messages call it.
     pub fn new(inner: Arc<dyn ObjectStore>, prefix: &str, url: &str) -> Self {
-        Store { inner, prefix: prefix.trim_matches('/').to_string(), url: url.to_string() }
+        let patient = inner.clone();
+        Store { inner, patient, prefix: prefix.trim_matches('/').to_string(), url: url.to_string() }
     }
 
     /// `file:///folder/` or `s3://bucket/prefix/`.
@@ -68,7 +76,10 @@ impl Store {
                     .map_err(|()| WriterError::Config(format!("lake url `{url}`: write file:///absolute/path/")))?;
                 Ok(Store::new(Arc::new(LocalFolder::open(folder)?), "", url))
             }
-            "s3" => Ok(Store::new(s3(&parsed, settings)?, parsed.path(), url)),
+            "s3" => {
+                let store = Store::new(s3(&parsed, settings, SMALL_TIMEOUT)?, parsed.path(), url);
+                Ok(Store { patient: s3(&parsed, settings, LARGE_TIMEOUT)?, ..store })
+            }
             other => Err(WriterError::Config(format!(
                 "lake url `{url}`: `{other}` is no known scheme; write file:// or s3://"
             ))),
@@ -93,7 +104,8 @@ impl Store {
     /// Writes or overwrites.
     pub async fn put(&self, relative: &str, bytes: Bytes) -> Result<(), WriterError> {
         let path = self.path(relative)?;
-        self.inner.put(&path, bytes.into()).await.map(|_| ()).map_err(|e| self.failed("write", relative, &e))
+        let store = if bytes.len() < LARGE_FROM { &self.inner } else { &self.patient };
+        store.put(&path, bytes.into()).await.map(|_| ()).map_err(|e| self.failed("write", relative, &e))
     }
 
     /// Writes unless there is such an object.
@@ -193,13 +205,13 @@ impl Store {
 const CREATE_TRIES: u32 = 5;
 const CREATE_PAUSE: Duration = Duration::from_millis(200);
 
-fn s3(url: &Url, settings: &LakeSettings) -> Result<Arc<dyn ObjectStore>, WriterError> {
+fn s3(url: &Url, settings: &LakeSettings, timeout: Duration) -> Result<Arc<dyn ObjectStore>, WriterError> {
     let retry =
         RetryConfig { max_retries: REQUEST_RETRIES, retry_timeout: RETRY_TIMEOUT, backoff: BackoffConfig::default() };
     let http = ClientOptions::new()
         .with_allow_http(settings.allow_http)
         .with_connect_timeout(Duration::from_secs(5))
-        .with_timeout(Duration::from_secs(60));
+        .with_timeout(timeout);
     let bucket = url.host_str().unwrap_or_default();
     let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retry).with_client_options(http);
     if let Some(endpoint) = &settings.endpoint_url {

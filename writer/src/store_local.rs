@@ -8,7 +8,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path as FsPath, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -24,12 +24,14 @@ use crate::error::WriterError;
 /// Where files are staged, below the store's root.
 pub const STAGING: &str = ".staging";
 
+/// Age at which a staged file is a leftover: far longer than any write takes.
+pub const LEFTOVER_AGE: Duration = Duration::from_secs(3600);
+
 /// See the module's text.
 #[derive(Debug)]
 pub struct LocalFolder {
     inner: LocalFileSystem,
     root: PathBuf,
-    staged: AtomicU64,
 }
 
 impl fmt::Display for LocalFolder {
@@ -39,43 +41,63 @@ impl fmt::Display for LocalFolder {
 }
 
 impl LocalFolder {
-    /// Makes the folder if it is not there. Leftovers of a killed process under `.staging/` are named by its pid and are
-    /// overwritten or cleared by [`LocalFolder::clear_staging`].
+    /// Makes the folder if it is not there, and clears leftovers of processes that were killed.
     pub fn open(root: PathBuf) -> std::result::Result<LocalFolder, WriterError> {
         let failed =
             |e: &dyn fmt::Display| WriterError::environment(format!("cannot open folder {}", root.display()), e);
-        fs::create_dir_all(&root).map_err(|e| failed(&e))?;
+        fs::create_dir_all(root.join(STAGING)).map_err(|e| failed(&e))?;
         let inner = LocalFileSystem::new_with_prefix(&root).map_err(|e| failed(&e))?;
-        clear_staging(&root.join(STAGING)).map_err(|e| failed(&e))?;
-        Ok(LocalFolder { inner, root: root.clone(), staged: AtomicU64::new(0) })
-    }
-
-    fn staging_file(&self) -> PathBuf {
-        let number = self.staged.fetch_add(1, Ordering::Relaxed);
-        self.root.join(STAGING).join(format!("{}-{number}", std::process::id()))
+        clear_leftovers(&root.join(STAGING)).map_err(|e| failed(&e))?;
+        Ok(LocalFolder { inner, root: root.clone() })
     }
 }
 
-/// Removes what processes that are gone have left.
-fn clear_staging(folder: &FsPath) -> io::Result<()> {
-    let entries = match fs::read_dir(folder) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        other => other?,
-    };
-    for entry in entries {
-        let path = entry?.path();
-        let pid = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.split('-').next());
-        if pid.is_some_and(|pid| !FsPath::new("/proc").join(pid).exists()) {
-            fs::remove_file(&path)?;
+/// Removes what is so old that nobody can still be writing it.
+///
+/// Not what "belongs to no running process": two containers with one volume see each other's files and not each other's pids.
+fn clear_leftovers(folder: &FsPath) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let age = entry.metadata().and_then(|m| m.modified()).map(|at| at.elapsed().unwrap_or_default());
+        if age.is_ok_and(|age| age > LEFTOVER_AGE) {
+            fs::remove_file(entry.path()).or_else(gone_is_fine)?;
         }
     }
-    // Fails while another process stages: then it stays.
-    fs::remove_dir(folder).or(Ok(()))
+    Ok(())
 }
 
-fn place(staged: &FsPath, target: &FsPath, root: &FsPath, payload: &PutPayload, mode: &PutMode) -> io::Result<()> {
-    fs::create_dir_all(root.join(STAGING))?;
-    let mut file = File::create(staged)?;
+fn gone_is_fine(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+}
+
+/// A new file under `.staging/`, at a name that no other process has or has had.
+///
+/// Never a name used before: a kill between link and remove leaves a staged file that is the same file as a committed object,
+/// and writing to that name again would empty the object.
+fn new_staged(root: &FsPath) -> io::Result<(File, PathBuf)> {
+    let named = tempfile::Builder::new().prefix("put-").rand_bytes(12).tempfile_in(root.join(STAGING))?;
+    let (file, path) = named.keep().map_err(|e| e.error)?;
+    Ok((file, path))
+}
+
+fn place(target: &FsPath, root: &FsPath, payload: &PutPayload, mode: &PutMode) -> io::Result<()> {
+    let (file, staged) = new_staged(root)?;
+    let placed = write_and_move(file, &staged, target, root, payload, mode);
+    if placed.is_err() {
+        // Best effort: it is cleared when it is old.
+        drop(fs::remove_file(&staged));
+    }
+    placed
+}
+
+fn write_and_move(
+    mut file: File,
+    staged: &FsPath,
+    target: &FsPath,
+    root: &FsPath,
+    payload: &PutPayload,
+    mode: &PutMode,
+) -> io::Result<()> {
     payload.iter().try_for_each(|bytes| file.write_all(bytes))?;
     file.sync_all()?;
     drop(file);
@@ -118,16 +140,8 @@ impl ObjectStore for LocalFolder {
             return self.inner.put_opts(location, payload, opts).await;
         }
         let target = self.inner.path_to_filesystem(location)?;
-        let (staged, root) = (self.staging_file(), self.root.clone());
-        let name = location.to_string();
-        let written = tokio::task::spawn_blocking(move || {
-            let placed = place(&staged, &target, &root, &payload, &opts.mode);
-            if placed.is_err() {
-                // Best effort: the next start clears the folder.
-                drop(fs::remove_file(&staged));
-            }
-            placed
-        });
+        let (root, name) = (self.root.clone(), location.to_string());
+        let written = tokio::task::spawn_blocking(move || place(&target, &root, &payload, &opts.mode));
         match written.await? {
             Ok(()) => Ok(PutResult { e_tag: None, version: None }),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
@@ -185,12 +199,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn leftovers_of_a_dead_process_are_cleared_at_open() {
+    async fn old_leftovers_are_cleared_at_open_and_young_files_are_left() {
         let root = tempfile::tempdir().expect("tempdir");
         let staging = root.path().join(STAGING);
         fs::create_dir_all(&staging).expect("folder");
-        fs::write(staging.join("999999999-1"), b"half").expect("leftover");
+        let old = File::create(staging.join("old")).expect("leftover");
+        old.set_modified(std::time::UNIX_EPOCH).expect("dated");
+        File::create(staging.join("young")).expect("another process's");
         LocalFolder::open(root.path().to_path_buf()).expect("opens");
-        assert!(!staging.exists());
+        assert!(!staging.join("old").exists() && staging.join("young").exists());
+    }
+
+    #[tokio::test]
+    async fn a_leftover_that_is_a_committed_object_is_never_written_to() {
+        let root = tempfile::tempdir().expect("tempdir");
+        let store = LocalFolder::open(root.path().to_path_buf()).expect("opens");
+        let at = Path::parse("log/1.json").expect("path");
+        store.put_opts(&at, "committed".into(), create()).await.expect("first");
+        // As a kill between link and remove leaves it.
+        fs::hard_link(root.path().join("log/1.json"), root.path().join(STAGING).join("left")).expect("linked");
+        for n in 2..40 {
+            let next = Path::parse(format!("log/{n}.json")).expect("path");
+            store.put_opts(&next, "other".into(), create()).await.expect("created");
+        }
+        assert_eq!(store.get(&at).await.expect("there").bytes().await.expect("read"), "committed");
     }
 }

@@ -8,7 +8,7 @@ use schemas::layout;
 use schemas::log_entry::{Body, Carried, FlushReason, Progress, ShardState, Start, Target};
 use schemas::position::{Position, ShardId, Span};
 use schemas::rules::Rules;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::buffer::rope::RowIn;
@@ -16,16 +16,16 @@ use crate::buffer::{Buffer, Buffers, Pushed, policy};
 use crate::commit::committer::{Committer, ORDERS_MAX, Order};
 use crate::commit::cut::{CUT_FILES_MAX, FileRules, Frozen};
 use crate::commit::log::Log;
-use crate::commit::{redo::Redo, takeover};
+use crate::commit::redo::{self, Redo};
+use crate::commit::takeover;
 use crate::error::WriterError;
 use crate::settings::BufferSettings;
 use crate::shared::Shared;
 use crate::store::{Created, Lake};
 
-/// Most bytes of events in one cut (a single larger buffer makes a cut of its own).
+/// Most bytes of events in one cut (a single larger buffer makes a cut of its own): small enough that what is flushed together
+/// is encoded on several threads.
 pub(crate) const CUT_BYTES_MAX: u64 = 32 * 1024 * 1024;
-/// Progress messages waiting for the pipeline; more are dropped, the next one says it all again.
-const PROGRESS_MAX: usize = 16;
 
 /// See the module's text.
 #[derive(Debug)]
@@ -61,8 +61,8 @@ pub struct Intake {
 pub struct Opened {
     pub writer: Writer,
     pub carried: Carried,
-    /// Watermarks as they are written down.
-    pub progress: mpsc::Receiver<BTreeMap<ShardId, Progress>>,
+    /// Watermarks that are written down, of every shard that has moved.
+    pub written: watch::Receiver<BTreeMap<ShardId, Progress>>,
 }
 
 impl Writer {
@@ -86,8 +86,8 @@ impl Writer {
         let epochs = left.carried.shards.iter().map(|(shard, state)| (shard.clone(), state.epoch));
         takeover::claim(&lake.state, id, epochs.collect::<Vec<_>>()).await?;
         let (orders, received) = mpsc::channel(ORDERS_MAX);
-        let (written, progress) = mpsc::channel(PROGRESS_MAX);
-        let committer = Committer::new(lake.clone(), log, shared.clone(), written);
+        let (said, written) = watch::channel(BTreeMap::new());
+        let committer = Committer::new(lake.clone(), log, shared.clone(), said);
         let mut writer = Writer {
             id: id.to_string(),
             lake,
@@ -103,7 +103,7 @@ impl Writer {
             next_cut: 0,
         };
         left.carried.shards.iter().for_each(|(shard, state)| writer.own(shard, state));
-        Ok(Opened { writer, carried: left.carried, progress })
+        Ok(Opened { writer, carried: left.carried, written })
     }
 
     fn own(&mut self, shard: &ShardId, state: &ShardState) {
@@ -145,6 +145,18 @@ impl Writer {
         Ok(())
     }
 
+    /// Waits until the memory cap leaves room for another batch.
+    pub async fn room(&mut self) -> Result<(), WriterError> {
+        while self.shared.budget.is_overdrawn() {
+            let shared = self.shared.clone();
+            tokio::select! {
+                () = shared.budget.freed() => {}
+                error = self.why_stopped() => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     /// The whole span enters flight, before any record of it is looked at.
     pub fn enter(&self, shard: &ShardId, span: &Span) -> Result<Intake, WriterError> {
         self.shared.shards.enter(shard, span)?;
@@ -152,6 +164,11 @@ impl Writer {
             *self.index.get(shard).ok_or_else(|| WriterError::Corrupt(format!("shard {shard} is not owned")))?;
         let now = self.shared.clock.now();
         Ok(Intake { shard: shard.clone(), index, before: span.from.clone(), span: span.clone(), now })
+    }
+
+    fn index_of(&self, shard: &ShardId) -> Result<u32, WriterError> {
+        let index = self.index.get(shard).copied();
+        index.ok_or_else(|| WriterError::Corrupt(format!("shard {shard} is not owned")))
     }
 
     /// A row for a partition of the table.
@@ -199,6 +216,7 @@ impl Writer {
     /// Cuts every buffer whose time has come.
     pub async fn cut_due(&mut self) -> Result<(), WriterError> {
         let (now, ratio) = (self.shared.clock.now(), self.shared.ratio());
+        self.buffers.clock_is(now);
         let settings = &self.settings;
         let due = self.buffers.take_due(|buffer| policy::due(&buffer.figures(), settings, ratio, now));
         self.frozen.extend(due);
@@ -252,21 +270,29 @@ impl Writer {
         self.ask(|reply| Order::Settle { reply }).await
     }
 
-    /// Cuts what is open, stores it, gives all shards up: the end of a graceful run.
-    pub async fn release(mut self) -> Result<(), WriterError> {
-        self.cut_all(FlushReason::Shutdown).await?;
+    /// Stores what is cut, then gives all shards up: the end of a graceful run. Nothing may be open.
+    pub async fn release(&mut self) -> Result<(), WriterError> {
+        debug_assert!(self.buffers.is_empty(), "cut before release");
         self.ask(|reply| Order::Release { reply }).await?;
         self.join().await
     }
 
-    /// Files of unfinished cuts made under these rules, to be filled by reading their spans again.
-    pub fn redo(&self, carried: &Carried, fingerprint: &str) -> Redo {
-        Redo::new(carried.unfinished.iter().filter(|cut| cut.rules == fingerprint), &self.names)
+    /// Files of unfinished cuts made under these rules, to be filled by reading their spans again, in groups that fit the memory
+    /// that open buffers may take.
+    pub fn redo(&self, carried: &Carried, fingerprint: &str) -> Vec<Redo> {
+        let memory = self.settings.memory / 100 * policy::MEMORY_LOW_PERCENT;
+        redo::groups(carried.unfinished.iter().filter(|cut| cut.rules == fingerprint), &self.names, memory)
     }
 
-    /// Index of a shard for [`RowIn`].
-    pub fn row_in<'a>(&self, intake: &Intake, position: &'a Position, arrived_at: i64, data: &'a [u8]) -> RowIn<'a> {
-        RowIn { shard: intake.index, position, arrived_at, data }
+    /// A row of an owned shard, for [`Redo::offer`].
+    pub fn row_in<'a>(
+        &self,
+        shard: &ShardId,
+        position: &'a Position,
+        arrived_at: i64,
+        data: &'a [u8],
+    ) -> Result<RowIn<'a>, WriterError> {
+        Ok(RowIn { shard: self.index_of(shard)?, position, arrived_at, data })
     }
 
     /// Stores the files of `redo`.

@@ -33,7 +33,7 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 input or configuration is wrong, 2 usage, 3 the environment failed after retries, \
-    4 fenced by another writer";
+    4 fenced by another writer, 130 stopped at once by a second signal";
 
 /// What to do.
 #[derive(Debug, Subcommand)]

@@ -15,6 +15,9 @@ use crate::metrics::Metrics;
 use crate::metrics::sources;
 use crate::source::READ_AHEAD_BATCHES;
 
+/// Exit code after a second signal: not everything read is stored, and the next start does it.
+const STOPPED_AT_ONCE: i32 = 130;
+
 /// What `/healthz` says while former owners' work is being finished.
 const STARTING: &str = "start";
 
@@ -85,18 +88,23 @@ async fn serve_admin(
 pub(super) fn stop_on_signals(stop: CancellationToken) -> Result<(), CliError> {
     let listen = |kind| signal(kind).map_err(|e| CliError::environment("listening for signals", e));
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let mut hangup = listen(SignalKind::hangup())?;
     tokio::spawn(async move {
         let mut signals = 0;
         loop {
             tokio::select! {
                 Some(()) = terminate.recv() => {}
                 Some(()) = interrupt.recv() => {}
+                Some(()) = hangup.recv() => {
+                    tracing::warn!("SIGHUP: this version reads its configuration at the start only; restart to apply a change");
+                    continue;
+                }
                 else => return,
             }
             signals += 1;
             if signals > 1 {
                 tracing::warn!("second signal: stopping at once; the next start finishes what is left");
-                std::process::exit(130);
+                std::process::exit(STOPPED_AT_ONCE);
             }
             tracing::info!("stopping: cutting and storing what is open");
             stop.cancel();

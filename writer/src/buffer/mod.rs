@@ -65,6 +65,8 @@ pub struct Buffers {
     table: HashMap<Arc<str>, Buffer>,
     errors: HashMap<Arc<str>, Buffer>,
     memory: u64,
+    /// The latest time seen.
+    clock: i64,
 }
 
 impl Buffers {
@@ -125,12 +127,29 @@ impl Buffers {
 
     /// Takes out the largest, oldest first, when memory is short.
     pub fn take_over_memory(&mut self, limit: u64) -> Vec<(Buffer, FlushReason)> {
+        // Asked after every batch: the common answer must not walk all buffers.
+        if !policy::is_high(self.memory, limit) {
+            return Vec::new();
+        }
         let mut all: Vec<&Buffer> = self.table.values().chain(self.errors.values()).collect();
         all.sort_by(|a, b| a.opened_at.cmp(&b.opened_at).then_with(|| a.target.cmp(&b.target)));
         let sizes: Vec<u64> = all.iter().map(|b| b.memory()).collect();
         let chosen: std::collections::BTreeSet<Target> =
             policy::over_memory(&sizes, self.memory, limit).into_iter().map(|i| all[i].target.clone()).collect();
         self.take_due(|buffer| chosen.contains(&buffer.target).then_some(FlushReason::Memory))
+    }
+
+    /// The wall clock may be set back: then buffers count from the new time, or they would wait until it has caught up.
+    pub fn clock_is(&mut self, now: i64) {
+        if now >= self.clock {
+            self.clock = now;
+            return;
+        }
+        self.clock = now;
+        for buffer in self.table.values_mut().chain(self.errors.values_mut()) {
+            buffer.opened_at = buffer.opened_at.min(now);
+            buffer.last_row_at = buffer.last_row_at.min(now);
+        }
     }
 
     /// When the oldest open buffer was opened.

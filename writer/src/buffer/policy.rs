@@ -59,7 +59,7 @@ fn waited(since: i64, now: i64) -> Duration {
 /// Which buffers to cut when the memory is nearly used up: the largest first, until the open ones are down to the low mark.
 /// Where sizes are about the same this is the order given (oldest first).
 pub fn over_memory(allocated: &[u64], open: u64, limit: u64) -> Vec<usize> {
-    if open <= limit / 100 * MEMORY_HIGH_PERCENT {
+    if !is_high(open, limit) {
         return Vec::new();
     }
     let mut order: Vec<usize> = (0..allocated.len()).collect();
@@ -74,10 +74,18 @@ pub fn over_memory(allocated: &[u64], open: u64, limit: u64) -> Vec<usize> {
     order
 }
 
+/// Do the open buffers take more than their share?
+pub fn is_high(open: u64, limit: u64) -> bool {
+    open > limit / 100 * MEMORY_HIGH_PERCENT
+}
+
 /// How often buffers are looked at, so that none is late by more than about a tenth of its limit.
 pub fn tick(settings: &BufferSettings) -> Duration {
     (settings.age.min(settings.idle) / 10).clamp(Duration::from_millis(10), Duration::from_secs(1))
 }
+
+/// Smallest file, in bytes of events, that says something about the ratio.
+pub const RATIO_FROM_BYTES: u64 = 64 * 1024;
 
 /// Running estimate of file bytes per event byte.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -95,9 +103,9 @@ impl Ratio {
         self.0
     }
 
-    /// Takes a finished file into account: large ones count, small ones (mostly footer) hardly.
+    /// Takes a finished file into account: large ones count, small ones (mostly footer) not at all.
     pub fn seen(&mut self, data_bytes: u64, file_bytes: u64) {
-        if data_bytes > 0 {
+        if data_bytes >= RATIO_FROM_BYTES {
             let weight = 0.5 * data_bytes as f64 / (data_bytes as f64 + 4_000_000.0);
             self.0 += weight * (file_bytes as f64 / data_bytes as f64 - self.0);
         }
@@ -148,7 +156,7 @@ mod tests {
     fn ratio_follows_large_files_and_shrugs_off_small_ones() {
         let mut ratio = Ratio::default();
         ratio.seen(1_000, 9_000);
-        assert!((ratio.get() - 0.2).abs() < 0.01);
+        assert_eq!(ratio, Ratio::default());
         (0..50).for_each(|_| ratio.seen(100_000_000, 10_000_000));
         assert!((ratio.get() - 0.1).abs() < 0.001);
     }

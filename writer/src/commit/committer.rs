@@ -16,7 +16,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use schemas::log_entry::{Body, Progress, ShardState};
 use schemas::position::{Position, ShardId};
 use schemas::reject::Reason;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::cut::{Frozen, Made, Naming, cut_of, make};
@@ -76,7 +76,7 @@ pub struct Committer {
     ahead: BTreeSet<u64>,
     /// What each unstored cut holds: watermarks and memory.
     held: BTreeMap<u64, Held>,
-    progress: mpsc::Sender<BTreeMap<ShardId, Progress>>,
+    written: watch::Sender<BTreeMap<ShardId, Progress>>,
 }
 
 #[derive(Debug)]
@@ -93,8 +93,8 @@ struct Encoded {
 }
 
 impl Committer {
-    /// `log` already has its first entry. Progress that is written down goes to `progress`, so that sources may forget.
-    pub fn new(lake: Lake, log: Log, shared: Arc<Shared>, progress: mpsc::Sender<BTreeMap<ShardId, Progress>>) -> Self {
+    /// `log` already has its first entry. Progress that is written down is added to `written`, so that sources may forget.
+    pub fn new(lake: Lake, log: Log, shared: Arc<Shared>, written: watch::Sender<BTreeMap<ShardId, Progress>>) -> Self {
         Committer {
             lake,
             log,
@@ -105,7 +105,7 @@ impl Committer {
             stored: 0,
             ahead: BTreeSet::new(),
             held: BTreeMap::new(),
-            progress,
+            written,
         }
     }
 
@@ -245,10 +245,11 @@ impl Committer {
         let moved = entry.progress.clone();
         self.log.append(entry).await?;
         self.shared.metrics.log_entries.inc();
-        if !moved.is_empty() && self.progress.try_send(moved).is_err() {
-            tracing::debug!("progress channel is full: the source forgets later");
+        if !moved.is_empty() {
+            self.written.send_modify(|all| all.extend(moved));
         }
-        if self.log.wants_checkpoint() {
+        // Not after a release: the shards are no longer this writer's to hand on, and the log ends here.
+        if self.log.wants_checkpoint() && self.log.fold().released.is_empty() {
             let carried = self.log.fold().carried.clone();
             self.log.append(takeover::entry(self.shared.clock.now(), self.stored, Body::Checkpoint(carried))).await?;
         }
@@ -275,7 +276,7 @@ fn encode(mut frozen: Frozen, writer: &str, shared: &Shared) -> Result<Encoded, 
         let naming = Naming { writer, cut: frozen.cut, file, reason };
         let made = make(&buffer, &frozen.shards, &frozen.rules, naming)?;
         if made.file.target.is_table() {
-            shared.saw_file(made.data_bytes, made.object.len() as u64);
+            shared.saw_file(made.file.data_bytes, made.object.len() as u64);
         }
         files.push(made);
     }
@@ -317,7 +318,7 @@ fn observe_cut(metrics: &WriterMetrics, files: &[Made]) {
         if let (true, Some(object)) = (made.file.target.is_table(), &made.file.object) {
             metrics.succeed_conversion_records.inc_by(object.rows);
             metrics.delivery_to_s3_records.inc_by(object.rows);
-            metrics.succeed_conversion_bytes.inc_by(made.data_bytes);
+            metrics.succeed_conversion_bytes.inc_by(made.file.data_bytes);
         }
         if made.rejected > 0 {
             let reason = ReasonLabel { reason: Reason::Column.as_str() };

@@ -46,8 +46,6 @@ pub struct Made {
     /// Bytes of `file.object`, then of `file.rejects`.
     pub object: Bytes,
     pub rejects: Bytes,
-    /// Bytes of events that went in.
-    pub data_bytes: u64,
     /// Reasons of rejected rows.
     pub rejected: u64,
     pub dropped: BTreeMap<String, u64>,
@@ -71,10 +69,16 @@ pub fn make(buffer: &Buffer, shards: &[ShardId], rules: &FileRules, naming: Nami
     let spans = spans(buffer, &rows, shards);
     let oldest = rows.iter().map(|r| r.arrived_at).min().unwrap_or(0);
     let mut made = Made {
-        file: File { target: buffer.target.clone(), object: None, rejects: None, reason: naming.reason, spans },
+        file: File {
+            target: buffer.target.clone(),
+            object: None,
+            rejects: None,
+            reason: naming.reason,
+            data_bytes: buffer.rope.data_bytes(),
+            spans,
+        },
         object: Bytes::new(),
         rejects: Bytes::new(),
-        data_bytes: buffer.rope.data_bytes(),
         rejected: 0,
         dropped: BTreeMap::new(),
         oldest,

@@ -117,7 +117,15 @@ async fn read_on(state: &Store, writer: &str, fold: &mut WriterState) -> Result<
         let bytes = state.get(&name).await?;
         let bytes =
             bytes.ok_or_else(|| WriterError::Corrupt(format!("log entry {name} was listed but is not there")))?;
-        fold.apply(parse(&name, &bytes)?);
+        let entry = parse(&name, &bytes)?;
+        let begins =
+            matches!(entry.body, Body::Checkpoint(_)) || (number == 0 && matches!(entry.body, Body::Open { .. }));
+        if fold.next_entry == 0 && !begins {
+            return Err(WriterError::Corrupt(format!(
+                "log of writer {writer} begins with entry {number}: earlier ones are missing"
+            )));
+        }
+        fold.apply(entry);
     }
     Ok(())
 }

@@ -23,30 +23,40 @@ struct Pending {
     buffer: Buffer,
 }
 
-/// The files of unfinished cuts that were made under one set of rules, collecting their rows.
+/// Files of unfinished cuts that were made under one set of rules, collecting their rows.
 #[derive(Debug, Default)]
 pub struct Redo {
     pending: Vec<Pending>,
     by_target: HashMap<Target, Vec<usize>>,
 }
 
-impl Redo {
-    /// The files of `cuts`; `shards` are the names rows refer to by index.
-    pub fn new<'a>(cuts: impl Iterator<Item = &'a Cut>, shards: &[ShardId]) -> Self {
-        let mut redo = Redo::default();
-        for cut in cuts {
-            for (number, file) in cut.files.iter().enumerate() {
-                let mut buffer = Buffer::new(file.target.clone(), 0);
-                buffer.before = befores(file, shards);
-                redo.by_target.entry(file.target.clone()).or_default().push(redo.pending.len());
-                redo.pending.push(Pending { by: cut.by.clone(), cut: cut.cut, number, file: file.clone(), buffer });
+/// The files of `cuts` in groups that take at most `memory` bytes of events each (a larger file is a group of its own). `shards`
+/// are the names rows refer to by index.
+pub fn groups<'a>(cuts: impl Iterator<Item = &'a Cut>, shards: &[ShardId], memory: u64) -> Vec<Redo> {
+    let mut groups = Vec::new();
+    let (mut redo, mut bytes) = (Redo::default(), 0);
+    for cut in cuts {
+        for (number, file) in cut.files.iter().enumerate() {
+            if bytes + file.data_bytes > memory && !redo.pending.is_empty() {
+                groups.push(std::mem::take(&mut redo));
+                bytes = 0;
             }
+            bytes += file.data_bytes;
+            redo.add(cut, number, file, shards);
         }
-        redo
     }
+    if !redo.pending.is_empty() {
+        groups.push(redo);
+    }
+    groups
+}
 
-    pub fn is_empty(&self) -> bool {
-        self.pending.is_empty()
+impl Redo {
+    fn add(&mut self, cut: &Cut, number: usize, file: &File, shards: &[ShardId]) {
+        let mut buffer = Buffer::new(file.target.clone(), 0);
+        buffer.before = befores(file, shards);
+        self.by_target.entry(file.target.clone()).or_default().push(self.pending.len());
+        self.pending.push(Pending { by: cut.by.clone(), cut: cut.cut, number, file: file.clone(), buffer });
     }
 
     /// The spans to read again, by shard.

@@ -49,7 +49,13 @@ pub async fn owners(state: &Store) -> Result<BTreeMap<ShardId, Epoch>, WriterErr
 async fn read_epoch(state: &Store, name: String) -> Result<Epoch, WriterError> {
     let bytes = state.get(&name).await?;
     let bytes = bytes.ok_or_else(|| WriterError::Corrupt(format!("epoch {name} was listed but is not there")))?;
-    serde_json::from_slice(&bytes).map_err(|e| WriterError::Corrupt(format!("epoch {name} cannot be read: {e}")))
+    let epoch: Epoch = serde_json::from_slice(&bytes)
+        .map_err(|e| WriterError::Corrupt(format!("epoch {name} cannot be read: {e}")))?;
+    if epoch.format != FORMAT {
+        let format = epoch.format;
+        return Err(WriterError::Corrupt(format!("epoch {name} has format {format}; this version reads {FORMAT}")));
+    }
+    Ok(epoch)
 }
 
 /// Ends the former owners and gathers what they have left.
@@ -91,7 +97,15 @@ pub async fn claim(
     writer: &str,
     shards: impl IntoIterator<Item = (ShardId, u64)>,
 ) -> Result<(), WriterError> {
-    let claims = stream::iter(shards).map(|(shard, epoch)| claim_one(state, writer, shard, epoch));
+    // The first one alone, in an order that all processes share: of two that start at once, the one that loses stops before it
+    // has taken anything from the other.
+    let mut shards: Vec<(ShardId, u64)> = shards.into_iter().collect();
+    shards.sort_unstable();
+    let rest = shards.split_off(shards.len().min(1));
+    for (shard, epoch) in shards {
+        claim_one(state, writer, shard, epoch).await?;
+    }
+    let claims = stream::iter(rest).map(|(shard, epoch)| claim_one(state, writer, shard, epoch));
     claims.buffer_unordered(PARALLEL).try_collect::<()>().await
 }
 
