@@ -47,13 +47,15 @@ impl Firehose {
     }
 
     /// One PutRecordBatch; an error says that nothing is known of its records.
-    pub fn put_call(&self, records: &[Vec<u8>]) -> anyhow::Result<()> {
+    pub fn put_call(&self, records: &[Vec<u8>]) -> Result<(), Box<dyn std::error::Error>> {
         let records = records.iter().map(|data| Record::builder().data(Blob::new(data.clone())).build());
         let records = records.collect::<Result<Vec<_>, _>>()?;
         let call = self.client.put_record_batch().delivery_stream_name(&self.stream).set_records(Some(records));
         let answer = block_on(call.send())?;
-        anyhow::ensure!(answer.failed_put_count() == 0, "{} records refused", answer.failed_put_count());
-        Ok(())
+        match answer.failed_put_count() {
+            0 => Ok(()),
+            refused => Err(format!("{refused} records refused").into()),
+        }
     }
 }
 
