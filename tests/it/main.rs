@@ -14,3 +14,4 @@ mod json_test_suite;
 mod kill;
 mod kinesis;
 mod partitions;
+mod takeover;

@@ -38,6 +38,9 @@ pub const UPLOADS_MAX: usize = 32;
 /// How often progress is written down when there is no cut to carry it.
 pub const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
+/// Such intervals without an entry of our own after which we look whether we were sealed.
+pub const SEAL_CHECK_INTERVALS: u32 = 4;
+
 /// What the pipeline asks of the committer.
 #[derive(Debug)]
 pub enum Order {
@@ -77,6 +80,8 @@ pub struct Committer {
     /// What each unstored cut holds: watermarks and memory.
     held: BTreeMap<u64, Held>,
     written: watch::Sender<BTreeMap<ShardId, Progress>>,
+    /// Intervals since the last entry.
+    silent: u32,
 }
 
 #[derive(Debug)]
@@ -106,6 +111,7 @@ impl Committer {
             ahead: BTreeSet::new(),
             held: BTreeMap::new(),
             written,
+            silent: 0,
         }
     }
 
@@ -127,7 +133,7 @@ impl Committer {
                     }
                     Some(order) => self.obey(order).await?,
                 },
-                _ = tick.tick() => self.write_progress().await?,
+                _ = tick.tick() => self.tick().await?,
             }
         }
     }
@@ -235,6 +241,17 @@ impl Committer {
         self.append(Body::Release { shards }).await
     }
 
+    /// Who has nothing to write would not find out that it was sealed, and would go on reading for nobody.
+    async fn tick(&mut self) -> Result<(), WriterError> {
+        self.silent += 1;
+        self.write_progress().await?;
+        if self.silent >= SEAL_CHECK_INTERVALS {
+            self.silent = 0;
+            self.log.check_unsealed().await?;
+        }
+        Ok(())
+    }
+
     async fn write_progress(&mut self) -> Result<(), WriterError> {
         if self.shared.shards.has_moved() { self.append(Body::Stored).await } else { Ok(()) }
     }
@@ -244,6 +261,7 @@ impl Committer {
         entry.progress = self.shared.shards.moved();
         let moved = entry.progress.clone();
         self.log.append(entry).await?;
+        self.silent = 0;
         self.shared.metrics.log_entries.inc();
         if !moved.is_empty() {
             self.written.send_modify(|all| all.extend(moved));

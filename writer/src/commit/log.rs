@@ -60,6 +60,15 @@ impl Log {
         }
     }
 
+    /// An error if another process has put an entry where our next one belongs.
+    pub async fn check_unsealed(&self) -> Result<(), WriterError> {
+        let name = layout::log_entry(&self.writer, self.fold.next_entry);
+        match self.state.get(&name).await? {
+            Some(bytes) => Err(self.conflict(&name, &bytes)),
+            None => Ok(()),
+        }
+    }
+
     pub fn wants_checkpoint(&self) -> bool {
         self.since_checkpoint >= CHECKPOINT_EVERY
     }
