@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemas::log_entry::Start;
 
 /// Lists in a row without a shard before it counts as gone.
-const GONE_AFTER_LISTS: u32 = 3;
+pub(super) const GONE_AFTER_LISTS: u32 = 3;
 
 /// A shard as the service lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]

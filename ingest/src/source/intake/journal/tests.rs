@@ -209,6 +209,26 @@ async fn one_append_that_fills_the_journal_does_not_hold_it_for_ever() {
 }
 
 #[tokio::test]
+async fn the_longest_append_fits_beside_a_segment_that_is_released_but_kept() {
+    let directory = tempfile::tempdir().expect("directory");
+    let journal = open_small(directory.path(), u64::MAX);
+    // The active segment stays, however little of it is not released: nearly half of its size.
+    let half = MAX_BYTES_LEAST / 4 / 2 - 1_000;
+    let small = vec![Bytes::from(vec![b'x'; half as usize / 3]); 3];
+    let appended = journal.append(small, 0).await.expect("appended");
+    journal.release(At::new(appended.segment, appended.ends[2])).await.expect("released");
+    let longest = (MAX_BYTES_LEAST - MAX_BYTES_LEAST / 4 - HEADER) as usize;
+    let records = |bytes: usize| {
+        let mut records = vec![Bytes::from(vec![b'x'; 1_000_000]); bytes / 1_000_016];
+        records.push(Bytes::from(vec![b'x'; bytes % 1_000_016 - 16]));
+        records
+    };
+    let error = journal.append(records(longest + 1), 0).await.expect_err("never fits");
+    assert!(matches!(error, JournalError::AppendTooLong { max_bytes, .. } if max_bytes == longest as u64), "{error}");
+    assert!(!journal.append(records(longest), 0).await.expect("fits").ends.is_empty());
+}
+
+#[tokio::test]
 async fn a_disk_that_fills_up_refuses_the_append_and_rolls_it_back() {
     let directory = tempfile::tempdir().expect("directory");
     let (journal, faults) = open_faulty(directory.path());
