@@ -104,6 +104,16 @@ impl<'a> Supervisor<'a> {
         self.claims.known().iter().filter(|(shard, _)| !listed.contains(shard)).collect()
     }
 
+    /// A shard that the service has removed while it waited for its parents to be read.
+    fn unread(&self, shard: &ShardId) -> Result<(), SourceError> {
+        if let Some(known) = self.claims.known().iter().find(|(known, _)| known == shard) {
+            return Err(removed(self.shared.service.place(), known, 0));
+        }
+        // Stopping would not bring it back, and the next start would not know of it.
+        tracing::error!(%shard, "shard was removed from the stream before it could be read: its records are lost");
+        Ok(())
+    }
+
     fn start_listing(&mut self) {
         if self.listing != Listing::Idle {
             self.listing = Listing::InFlightThenAgain;
@@ -115,7 +125,9 @@ impl<'a> Supervisor<'a> {
     }
 
     async fn listed(&mut self, listing: Vec<ListedShard>) -> Result<(), SourceError> {
-        self.tree.list(listing);
+        for id in self.tree.list(listing) {
+            self.unread(&self.shared.shard_id(&id))?;
+        }
         self.next_listing = Instant::now() + self.shared.settings.discover_every;
         let again = self.listing == Listing::InFlightThenAgain;
         self.listing = Listing::Idle;

@@ -1,6 +1,8 @@
 //! The source against a stream in memory.
 
 mod fake;
+mod known;
+mod reread;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -314,70 +316,6 @@ async fn a_shard_that_vanishes_while_it_is_read_is_a_loss_with_its_position() {
 }
 
 #[tokio::test]
-async fn a_shard_of_the_state_that_is_not_listed_any_more_is_a_loss_that_names_the_way_on() {
-    let fake = Arc::new(FakeStream::new(&["s0", "s1", "s2"]));
-    fake.remove("s0");
-    fake.remove("s1");
-    let half = |n| resume(at(n), Start::TrimHorizon, false);
-    let run = start(&fake, settings(StartSetting::Latest), &[("s0", half(3)), ("s1", half(4)), ("s2", half(5))]);
-    let error = run.error().await;
-    assert!(error.to_string().contains("--accept-loss events:s0 to go on"), "{error}");
-    assert!(error.to_string().contains("(1 more shards of the state"), "{error}");
-    match error {
-        SourceError::Lost { shard: lost, after, .. } => assert_eq!((lost, after), (shard("s0"), at(3))),
-        other => panic!("{other:?}"),
-    }
-    assert!(fake.iterators().is_empty(), "nothing was read before");
-}
-
-#[tokio::test]
-async fn a_shard_of_the_state_that_ended_may_be_gone() {
-    let fake = Arc::new(FakeStream::new(&["s0", "s1"]));
-    fake.remove("s0");
-    let put = fake.put("s1", 2);
-    let mut run = start(
-        &fake,
-        settings(StartSetting::TrimHorizon),
-        &[("s0", resume(at(3), Start::TrimHorizon, true)), ("s1", resume(Position::zero(), Start::TrimHorizon, false))],
-    );
-    assert_eq!(numbers(&run.take(2, 0).await, "s1"), put);
-}
-
-#[tokio::test]
-async fn a_list_older_than_a_shard_of_the_state_is_asked_for_again() {
-    let fake = Arc::new(FakeStream::new(&["s0"]));
-    fake.list_late("s0", 2);
-    fake.put("s0", 3);
-    let known = [("s0", resume(at(1), Start::TrimHorizon, false))];
-    let mut run = start(&fake, settings(StartSetting::Latest), &known);
-    assert_eq!(numbers(&run.take(2, 0).await, "s0"), [2, 3]);
-}
-
-#[tokio::test]
-async fn a_state_of_another_stream_or_source_is_refused_before_any_call() {
-    for foreign in ["other:s0", "intake:00", "events2:s0"] {
-        let fake = Arc::new(FakeStream::new(&["s0"]));
-        let known = [(ShardId::new(foreign), resume(at(3), Start::TrimHorizon, false))];
-        let error = start_over(&fake, settings(StartSetting::Latest), known.into()).error().await;
-        assert!(matches!(&error, SourceError::Config(text) if text.contains(foreign)), "{error:?}");
-        assert_eq!(fake.calls(Call::List), 0);
-    }
-}
-
-#[tokio::test]
-async fn a_check_lists_once_and_tells_what_cannot_be_read() {
-    let fake = Arc::new(FakeStream::new(&["s0"]));
-    source(&fake, settings(StartSetting::Latest)).check().await.expect("a stream that is there");
-    assert_eq!((fake.calls(Call::List), fake.iterators().len()), (1, 0));
-    fake.fail(Call::List, &Failure::Denied("no right to list".into()), 1);
-    let denied = source(&fake, settings(StartSetting::Latest)).check().await;
-    assert!(matches!(&denied, Err(SourceError::Config(text)) if text.contains("no right to list")), "{denied:?}");
-    fake.fail(Call::List, &Failure::Unreachable("connection refused".into()), 1);
-    let dead = source(&fake, settings(StartSetting::Latest)).check().await;
-    assert!(matches!(dead, Err(SourceError::Environment { .. })), "{dead:?}");
-}
-
-#[tokio::test]
 async fn an_old_shard_that_retention_removed_after_its_end_harms_nobody() {
     let fake = Arc::new(FakeStream::new(&["s0"]));
     fake.put("s0", 3);
@@ -494,73 +432,4 @@ async fn the_lag_of_an_open_shard_is_reported_also_by_empty_reads() {
     while counters.behind_ms().get(&shard("s0")) != Some(&0) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-}
-
-async fn reread(fake: &Arc<FakeStream>, from: Position, to: u64) -> (Vec<Batch>, Result<(), SourceError>) {
-    let source = source(fake, settings(StartSetting::Latest));
-    let (out, mut batches) = mpsc::channel(1_000);
-    let (id, span) = (shard("s0"), Span::new(from, at(to)));
-    let outcome = timeout(SOON, source.reread(&id, &Start::TrimHorizon, &span, out)).await.expect("ends");
-    let mut taken = Vec::new();
-    while let Some(batch) = batches.recv().await {
-        taken.push(batch);
-    }
-    assert_chained(&taken);
-    (taken, outcome)
-}
-
-#[tokio::test]
-async fn a_span_is_read_again_exactly() {
-    let fake = Arc::new(FakeStream::new(&["s0"]));
-    fake.put("s0", 20);
-    fake.fail(Call::Records, &Failure::Throttled("slow down".into()), 2);
-    let (batches, outcome) = reread(&fake, at(4), 11).await;
-    outcome.expect("all is there");
-    assert_eq!(numbers(&batches, "s0"), [5, 6, 7, 8, 9, 10, 11]);
-    assert_eq!(batches.last().map(|b| &b.span.to), Some(&at(11)));
-    let (batches, outcome) = reread(&fake, Position::zero(), 2).await;
-    outcome.expect("all is there");
-    assert_eq!(numbers(&batches, "s0"), [1, 2]);
-    let (batches, outcome) = reread(&fake, at(7), 7).await;
-    outcome.expect("an empty span is there");
-    assert!(batches.is_empty());
-}
-
-#[tokio::test]
-async fn a_span_whose_end_is_gone_is_a_loss() {
-    let trimmed = Arc::new(FakeStream::new(&["s0"]));
-    trimmed.put("s0", 20);
-    trimmed.trim("s0", 5);
-    let short = Arc::new(FakeStream::new(&["s0"]));
-    short.put("s0", 3);
-    let ended = Arc::new(FakeStream::new(&["s0"]));
-    ended.put("s0", 3);
-    ended.reshard(&["s0"], &["s1"]);
-    for fake in [trimmed, short, ended] {
-        let (_, outcome) = reread(&fake, at(2), 10).await;
-        assert!(matches!(outcome, Err(SourceError::Lost { .. })), "{outcome:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_span_is_given_up_when_reads_stay_empty_for_too_long() {
-    let fake = Arc::new(FakeStream::new(&["s0"]));
-    fake.put("s0", 20);
-    fake.stall();
-    let impatient = KinesisSettings { give_up: Duration::from_millis(50), ..settings(StartSetting::Latest) };
-    let source = source(&fake, impatient);
-    let (out, _batches) = mpsc::channel(1);
-    let span = Span::new(at(4), at(11));
-    let outcome = timeout(SOON, source.reread(&shard("s0"), &Start::TrimHorizon, &span, out)).await.expect("ends");
-    assert!(matches!(&outcome, Err(SourceError::Lost { after, .. }) if *after == at(4)), "{outcome:?}");
-    assert!(fake.calls(Call::Records) > 3, "not as quickly as at the tip");
-}
-
-#[tokio::test]
-async fn a_shard_of_another_stream_is_refused() {
-    let source = source(&Arc::new(FakeStream::new(&[])), settings(StartSetting::Latest));
-    let (out, _batches) = mpsc::channel(1);
-    let span = Span::new(Position::zero(), at(1));
-    let outcome = source.reread(&ShardId::new("other:s0"), &Start::TrimHorizon, &span, out).await;
-    assert!(matches!(outcome, Err(SourceError::Config(_))), "{outcome:?}");
 }
