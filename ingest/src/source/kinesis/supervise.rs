@@ -110,7 +110,7 @@ impl<'a> Supervisor<'a> {
             return Err(removed(self.shared.service.place(), known, 0));
         }
         // Stopping would not bring it back, and the next start would not know of it.
-        tracing::error!(%shard, "shard was removed from the stream before it could be read: its records are lost");
+        tracing::error!(%shard, "shard was removed from the stream before it could be read: what it held is lost");
         Ok(())
     }
 
