@@ -42,11 +42,12 @@ pub struct Opened {
     pub intake: Option<Arc<IntakeSource>>,
 }
 
-/// Opens the configured source.
+/// Opens the configured source. One that cannot be read fails here, before a former owner's writer is sealed for it.
 pub async fn source(config: &SourceConfig, clock: &Clock) -> Result<Opened, SourceError> {
     match config {
         SourceConfig::Kinesis { settings, .. } => {
             let source = Arc::new(KinesisSource::connect(settings.clone(), clock.clone()).await?);
+            source.check().await?;
             let counters = Counters { kinesis: Some(source.counters()), intake: None };
             Ok(Opened { source, counters, intake: None })
         }
@@ -79,7 +80,7 @@ pub async fn forward(
     clock: &Clock,
     stop: CancellationToken,
 ) -> Result<Arc<IntakeCounters>, SourceError> {
-    let sink = KinesisSink::connect(&config.stream, config.endpoint_url.as_deref()).await;
+    let sink = KinesisSink::connect(config).await?;
     let counters = Arc::new(IntakeCounters::default());
     let intake = Intake::new(Arc::new(sink), &to.delivery_streams, counters.clone(), clock.clone(), randomness());
     let listener = server::bind(to.listen).await?;

@@ -58,7 +58,9 @@ impl Pipeline {
         let (send_batch, mut batches) = mpsc::channel(READ_AHEAD_BATCHES);
         let (send_claim, mut claims) = mpsc::channel(CLAIMS_MAX);
         let reading_stop = stop.child_token();
-        let mut reading = self.read(Claims::new(send_claim), send_batch, reading_stop.clone());
+        let known = self.resume.iter().filter(|(_, at)| !at.ended).map(|(shard, at)| (shard.clone(), at.after.clone()));
+        let claims_of_source = Claims::new(send_claim, known.collect());
+        let mut reading = self.read(claims_of_source, send_batch, reading_stop.clone());
         let mut tick = tokio::time::interval(writer::buffer::policy::tick(self.writer.settings()));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let shared = self.writer.shared().clone();

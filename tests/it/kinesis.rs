@@ -59,11 +59,15 @@ impl Reading {
         let (requests, claimed) = mpsc::channel(1);
         let (out, batches) = mpsc::channel(64);
         let stop = CancellationToken::new();
+        let left = known.lock().expect("nothing panics holding it");
+        let unended = left.iter().filter(|(_, r)| !r.ended).map(|(shard, r)| (shard.clone(), r.after.clone()));
+        let unended: Arc<[_]> = unended.collect();
+        drop(left);
         let done = block_on(async {
             tokio::spawn(answer(claimed, Arc::clone(known)));
             let source = connect(settings).await.expect("the emulator is configured");
             let token = stop.clone();
-            tokio::spawn(async move { source.run(Claims::new(requests), out, token).await })
+            tokio::spawn(async move { source.run(Claims::new(requests, unended), out, token).await })
         });
         Reading { batches, known: Arc::clone(known), stop, done }
     }

@@ -4,6 +4,8 @@ pub mod file;
 pub mod intake;
 pub mod kinesis;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use schemas::log_entry::Start;
 use schemas::position::{Position, ShardId, Span};
@@ -53,17 +55,27 @@ pub struct ClaimRequest {
 
 /// Hands shards to a source: what it may read is what it has claimed.
 #[derive(Debug, Clone)]
-pub struct Claims(mpsc::Sender<ClaimRequest>);
+pub struct Claims {
+    requests: mpsc::Sender<ClaimRequest>,
+    known: Arc<[(ShardId, Position)]>,
+}
 
 impl Claims {
-    pub fn new(requests: mpsc::Sender<ClaimRequest>) -> Self {
-        Claims(requests)
+    /// `known`: see [`Claims::known`].
+    pub fn new(requests: mpsc::Sender<ClaimRequest>, known: Arc<[(ShardId, Position)]>) -> Self {
+        Claims { requests, known }
+    }
+
+    /// The state's shards that were not read to their end, each with the position read through. A source that does not have
+    /// one of them must fail: what follows that position would be missing from the table, and nobody would know.
+    pub fn known(&self) -> &[(ShardId, Position)] {
+        &self.known
     }
 
     /// Makes the shard this process's own and says where to read on.
     pub async fn claim(&self, shard: ShardId, first_start: Start) -> Result<Resume, SourceError> {
         let (reply, answer) = oneshot::channel();
-        self.0.send(ClaimRequest { shard, first_start, reply }).await.map_err(|_| SourceError::Closed)?;
+        self.requests.send(ClaimRequest { shard, first_start, reply }).await.map_err(|_| SourceError::Closed)?;
         answer.await.map_err(|_| SourceError::Closed)
     }
 }
@@ -72,8 +84,9 @@ impl Claims {
 #[async_trait]
 pub trait Source: Send + Sync + std::fmt::Debug + 'static {
     /// Reads all shards, claiming each before its first read, until `stop` is cancelled (then returns promptly, batches already
-    /// sent stand) or something fails for good. A closed shard's last batch has `last`; a child shard is read from its
-    /// beginning after all its parents were read to their end.
+    /// sent stand) or something fails for good: among it a shard of [`Claims::known`] that the source does not have. A closed
+    /// shard's last batch has `last`. A child shard is read after all its parents were read to their end, and its first read
+    /// begins at their start: the earliest of the [`Start`]s that reading its parents began with.
     async fn run(&self, claims: Claims, out: mpsc::Sender<Batch>, stop: CancellationToken) -> Result<(), SourceError>;
 
     /// Reads exactly `span` of a shard again and sends it as chained batches, the last one ending at `span.to`. `span.from` zero

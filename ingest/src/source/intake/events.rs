@@ -141,6 +141,7 @@ async fn put(intake: &Intake, lines: Vec<Bytes>) -> Result<usize, Refused> {
     let unavailable = |refusal, text| Refused::new(StatusCode::SERVICE_UNAVAILABLE, refusal, text);
     let receipt = match intake.sink.put(lines, intake.clock.now()).await {
         Ok(receipt) => receipt,
+        Err(error) if error.refusal == Refusal::TooLarge => return Err(Refused::too_large(error.message)),
         Err(error) => return Err(unavailable(error.refusal, error.message)),
     };
     let accepted = records - receipt.failed();

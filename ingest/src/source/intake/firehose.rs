@@ -77,6 +77,7 @@ impl From<BodyError> for ApiError {
 }
 
 impl From<SinkError> for ApiError {
+    /// The service has no words for a sink that can never take a batch; the least journal takes any within its limits.
     fn from(error: SinkError) -> ApiError {
         ApiError::unavailable(error.refusal)
     }

@@ -14,6 +14,8 @@ use bytes::Bytes;
 
 use super::counters::Refusal;
 use super::sink::{PutFailure, Receipt, Sink, SinkError};
+use crate::source::SourceError;
+use crate::source::kinesis::{self, KinesisSettings};
 
 /// Most records of one PutRecords call (the service's limit).
 const CALL_RECORDS: usize = 500;
@@ -42,14 +44,13 @@ pub struct KinesisSink {
 }
 
 impl KinesisSink {
-    /// Credentials and region come from the SDK's own chain.
-    pub async fn connect(stream: &str, endpoint_url: Option<&str>) -> KinesisSink {
-        let mut config = aws_config::defaults(aws_config::BehaviorVersion::latest());
-        if let Some(url) = endpoint_url {
-            config = config.endpoint_url(url);
-        }
-        let client = Client::new(&config.load().await);
-        KinesisSink { stream: Box::new(KinesisStream { client, name: stream.to_string() }) }
+    /// Over a client like the one that reads the stream: same region, endpoint, credentials, timeouts. No call to Kinesis yet.
+    ///
+    /// # Errors
+    /// [`SourceError::Config`] for an endpoint that is no URL, no region, no credentials.
+    pub async fn connect(settings: &KinesisSettings) -> Result<KinesisSink, SourceError> {
+        let (client, _) = kinesis::client(settings).await?;
+        Ok(KinesisSink { stream: Box::new(KinesisStream { client, name: settings.stream.clone() }) })
     }
 
     /// Puts one call's worth, and what was throttled again. Outcomes in order.
@@ -219,6 +220,15 @@ mod tests {
         let failure = receipt.records().swap_remove(1).expect_err("throttled");
         assert_eq!(failure.code, "ServiceUnavailableException");
         assert!(failure.message.contains("ProvisionedThroughputExceededException"), "{}", failure.message);
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_that_cannot_be_is_told_before_the_first_record() {
+        let wrong = KinesisSettings {
+            endpoint_url: Some("127.0.0.1:4566".to_string()),
+            ..KinesisSettings::new("events", kinesis::StartSetting::Latest)
+        };
+        assert!(matches!(KinesisSink::connect(&wrong).await, Err(SourceError::Config(_))));
     }
 
     #[tokio::test]

@@ -55,6 +55,8 @@ pub enum JournalError {
     InUse(PathBuf),
     #[error("a record of {0} bytes is longer than {RECORD_BYTES_MAX}")]
     RecordTooLong(usize),
+    #[error("{bytes} bytes in one request are more than this journal can hold: send at most {max_bytes} at once")]
+    AppendTooLong { bytes: u64, max_bytes: u64 },
     #[error("{0}")]
     Settings(String),
     #[error("journal is closed")]
@@ -108,6 +110,7 @@ pub struct Tip {
 pub struct Journal {
     id: [u8; 16],
     reader: Reader,
+    append_max: u64,
     tip: watch::Receiver<Tip>,
     /// Taken when the journal is dropped.
     commands: Option<mpsc::Sender<Command>>,
@@ -143,13 +146,14 @@ impl Journal {
         let recovered = recover::recover(disk.as_mut(), directory, id)?;
         let id = recovered.id;
         let reader = Reader { directory: directory.clone(), seed: frame::seed_of(&id) };
+        let append_max = log::append_max(settings);
         let (log, tip) = Log::new(disk, settings, lock, recovered, counters);
         let (commands, received) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("journal".to_string())
             .spawn(move || log.run(received))
             .map_err(|error| JournalError::io("starting the thread of", directory, &error))?;
-        Ok(Journal { id, reader, tip, commands: Some(commands), thread: Some(thread) })
+        Ok(Journal { id, reader, append_max, tip, commands: Some(commands), thread: Some(thread) })
     }
 
     /// The name the journal got when it was begun: 32 hex digits.
@@ -167,11 +171,16 @@ impl Journal {
         self.tip.clone()
     }
 
-    /// Appends all records or none, and returns when they are on the disk. An error may come after the records were written:
+    /// Appends all records or none, and returns when they are on the disk. Records that fit no journal of this size together are
+    /// refused, however empty it is. An error may come after the records were written:
     /// whoever sends them again may store them twice, as with the service itself.
     pub async fn append(&self, records: Vec<Bytes>, arrived_at: i64) -> Result<Appended, JournalError> {
         if records.is_empty() {
             return Ok(Appended { segment: self.tip.borrow().durable.segment, ends: Vec::new() });
+        }
+        let bytes = frame::framed_bytes(&records) as u64;
+        if bytes > self.append_max {
+            return Err(JournalError::AppendTooLong { bytes, max_bytes: self.append_max });
         }
         let frames = self.frame(records, arrived_at).await?;
         let (reply, outcome) = oneshot::channel();

@@ -40,6 +40,8 @@ pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4
 pub const DEFAULT_DELIVERY_STREAM: &str = "alluvium";
 pub const DEFAULT_JOURNAL_MAX_BYTES: u64 = 4 << 30;
 pub const DEFAULT_SEGMENT_BYTES: u64 = 64 << 20;
+/// How the names of all journals' shards begin.
+const SHARD_PREFIX: &str = "intake:";
 
 /// Settings of the intake.
 #[derive(Debug, Clone)]
@@ -50,7 +52,8 @@ pub struct IntakeSettings {
     pub allow_remote: bool,
     /// Directory of the journal; created if missing.
     pub journal: PathBuf,
-    /// Bytes of the journal before requests are answered 503, [`DEFAULT_JOURNAL_MAX_BYTES`]; at least 16 MiB.
+    /// Bytes of the journal before requests are answered 503, [`DEFAULT_JOURNAL_MAX_BYTES`]; at least 16 MiB. One request may
+    /// have as many less a segment, or it is answered 413.
     pub journal_max_bytes: u64,
     /// Bytes of one segment, [`DEFAULT_SEGMENT_BYTES`]; the smaller, the sooner disk is given back.
     pub segment_bytes: u64,
@@ -134,7 +137,7 @@ impl IntakeSource {
         let sink: Arc<dyn Sink> = Arc::new(JournalSink::new(journal.clone()));
         let intake = Intake::new(sink, &settings.delivery_streams, counters.clone(), clock.clone(), randomness);
         Ok(IntakeSource {
-            shard: ShardId::new(format!("intake:{}", journal.id())),
+            shard: ShardId::new(format!("{SHARD_PREFIX}{}", journal.id())),
             settings,
             journal,
             intake,
@@ -188,11 +191,23 @@ impl IntakeSource {
         Ok(())
     }
 
-    /// Reads on as the journal grows.
-    async fn tail(&self, claims: Claims, out: mpsc::Sender<Batch>, stop: CancellationToken) -> Result<(), SourceError> {
+    /// Where to read on. Nothing may be appended until this has returned: a journal that ends before what was stored (the disk
+    /// lost synced writes, or an older copy was put back) would grow past that position, and its new records would be taken for
+    /// the old ones.
+    async fn begin(&self, claims: &Claims) -> Result<Cursor, SourceError> {
+        claims.known().iter().try_for_each(|(shard, _)| self.own(shard))?;
         let resume = claims.claim(self.shard.clone(), Start::TrimHorizon).await?;
+        self.cursor(&resume.after, &resume.start)
+    }
+
+    /// Reads on as the journal grows.
+    async fn tail(
+        &self,
+        mut cursor: Cursor,
+        out: mpsc::Sender<Batch>,
+        stop: CancellationToken,
+    ) -> Result<(), SourceError> {
         let mut tips = self.journal.tip();
-        let mut cursor = self.cursor(&resume.after, &resume.start)?;
         loop {
             let tip = *tips.borrow_and_update();
             let step = async {
@@ -254,9 +269,15 @@ impl IntakeSource {
         if *shard == self.shard {
             return Ok(());
         }
+        if !shard.as_str().starts_with(SHARD_PREFIX) {
+            return Err(SourceError::Config(format!(
+                "the state holds shard {shard}, which is of another source: another source wants another state url"
+            )));
+        }
         let path = self.settings.journal.display();
         Err(SourceError::Config(format!(
-            "shard {shard} is not in journal {path}, which is {}: point `journal` at the directory it was written to",
+            "shard {shard} is not in journal {path}, which is {}: point `journal` at the directory it was written to, or start \
+             with --accept-loss {shard} if that journal is gone for good",
             self.shard
         )))
     }
@@ -287,7 +308,9 @@ impl Cursor {
 impl Source for IntakeSource {
     /// Serves and reads. On stop the endpoint stops accepting first; what it has accepted is read in the next run.
     async fn run(&self, claims: Claims, out: mpsc::Sender<Batch>, stop: CancellationToken) -> Result<(), SourceError> {
-        tokio::try_join!(self.serve(stop.clone()), self.tail(claims, out, stop)).map(|_| ())
+        let Some(cursor) = stop.run_until_cancelled(self.begin(&claims)).await else { return Ok(()) };
+        let cursor = cursor?;
+        tokio::try_join!(self.serve(stop.clone()), self.tail(cursor, out, stop)).map(|_| ())
     }
 
     async fn reread(

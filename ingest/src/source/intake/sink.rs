@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::counters::Refusal;
-use super::journal::{Appended, Journal};
+use super::journal::{Appended, Journal, JournalError};
 
 /// One record that was not taken although others of the same request were.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +72,14 @@ pub trait Sink: Send + Sync + std::fmt::Debug + 'static {
     async fn put(&self, records: Vec<Bytes>, arrived_at: i64) -> Result<Receipt, SinkError>;
 }
 
+/// Whether the same records may be taken later.
+fn refusal(error: &JournalError) -> Refusal {
+    match error {
+        JournalError::AppendTooLong { .. } | JournalError::RecordTooLong(_) => Refusal::TooLarge,
+        _ => Refusal::Journal,
+    }
+}
+
 /// Puts into the local journal: all records of a request or none.
 #[derive(Debug)]
 pub struct JournalSink {
@@ -91,7 +99,7 @@ impl Sink for JournalSink {
     async fn put(&self, records: Vec<Bytes>, arrived_at: i64) -> Result<Receipt, SinkError> {
         match self.journal.append(records, arrived_at).await {
             Ok(appended) => Ok(Receipt::Journal { journal: self.id.clone(), appended }),
-            Err(error) => Err(SinkError { refusal: Refusal::Journal, message: error.to_string() }),
+            Err(error) => Err(SinkError { refusal: refusal(&error), message: error.to_string() }),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The one doorway to `aws-sdk-kinesis`. SDK types and SDK errors end here.
+//! The one doorway to `aws-sdk-kinesis`: whoever calls Kinesis gets the client here, and the source's SDK types and SDK errors end
+//! here.
 
 use std::error::Error;
 use std::time::Duration;
@@ -40,14 +41,23 @@ pub(super) struct KinesisApi {
 impl KinesisApi {
     /// Resolves endpoint, region and credentials; no call to Kinesis yet.
     pub(super) async fn connect(settings: &KinesisSettings) -> Result<Self, SourceError> {
-        if let Some(endpoint) = &settings.endpoint_url {
-            check_endpoint(endpoint)?;
-        }
-        let config = Box::pin(load(settings)).await;
-        let place = place(settings, &config)?;
-        check_credentials(&config).await?;
-        Ok(KinesisApi { client: Client::new(&config), stream: settings.stream.clone(), place })
+        let (client, place) = client(settings).await?;
+        Ok(KinesisApi { client, stream: settings.stream.clone(), place })
     }
+}
+
+/// A client for the stream of `settings`, and where that is, for messages; no call to Kinesis yet.
+///
+/// # Errors
+/// [`SourceError::Config`] for an endpoint that is no URL, no region, no credentials.
+pub(in crate::source) async fn client(settings: &KinesisSettings) -> Result<(Client, String), SourceError> {
+    if let Some(endpoint) = &settings.endpoint_url {
+        check_endpoint(endpoint)?;
+    }
+    let config = Box::pin(load(settings)).await;
+    let place = place(settings, &config)?;
+    check_credentials(&config).await?;
+    Ok((Client::new(&config), place))
 }
 
 async fn load(settings: &KinesisSettings) -> SdkConfig {
@@ -146,7 +156,7 @@ impl Service for KinesisApi {
     async fn records(&self, iterator: &str, limit: i32) -> Result<RecordPage, Failure> {
         let reply = self.client.get_records().shard_iterator(iterator).limit(limit).send().await.map_err(failure)?;
         Ok(RecordPage {
-            records: reply.records.into_iter().map(raw).collect(),
+            records: reply.records.into_iter().map(raw).collect::<Result<_, _>>()?,
             next: reply.next_shard_iterator,
             behind_ms: reply.millis_behind_latest.and_then(|ms| u64::try_from(ms).ok()),
         })
@@ -158,9 +168,16 @@ fn listed(shard: Shard) -> ListedShard {
     ListedShard { id: shard.shard_id, parents }
 }
 
-fn raw(record: Record) -> RawRecord {
-    let arrived_at = record.approximate_arrival_timestamp.and_then(|at| at.to_millis().ok()).unwrap_or(0);
-    RawRecord { sequence_number: record.sequence_number, arrived_at, data: record.data.into_bytes() }
+/// The arrival is part of the record: a row may hold it, and keys may be made of it. Any time made up in its place would be
+/// another one when the record is read again, so a server that leaves it out cannot be read from.
+fn raw(record: Record) -> Result<RawRecord, Failure> {
+    let Some(arrived_at) = record.approximate_arrival_timestamp.and_then(|at| at.to_millis().ok()) else {
+        return Err(Failure::Fatal(format!(
+            "record {} has no ApproximateArrivalTimestamp, which kinesis always gives: is this endpoint kinesis?",
+            record.sequence_number
+        )));
+    };
+    Ok(RawRecord { sequence_number: record.sequence_number, arrived_at, data: record.data.into_bytes() })
 }
 
 /// Every SDK error, once.
@@ -238,6 +255,9 @@ fn chain(error: &dyn Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_kinesis::primitives::Blob;
+
+    use super::super::StartSetting;
     use super::*;
 
     #[test]
@@ -267,6 +287,33 @@ mod tests {
     #[test]
     fn a_failing_server_in_between_may_pass_and_a_wrong_one_does_not() {
         assert!(by_status(502).may_pass() && !by_status(403).may_pass());
+    }
+
+    #[test]
+    fn a_record_without_an_arrival_is_refused_by_its_number() {
+        let record = Record::builder().sequence_number("7").data(Blob::new("{}")).partition_key("p");
+        let timed =
+            record.clone().approximate_arrival_timestamp(DateTime::from_millis(1_234)).build().expect("a record");
+        assert_eq!(raw(timed).map(|record| record.arrived_at), Ok(1_234));
+        let failure = raw(record.build().expect("a record")).expect_err("no arrival");
+        assert!(!failure.may_pass() && failure.to_string().starts_with("record 7 has no Approx"), "{failure}");
+        assert!(matches!(failure.into_error("read".into()), SourceError::Environment { .. }));
+    }
+
+    #[tokio::test]
+    async fn a_client_has_the_region_and_the_bounds_of_the_settings() {
+        let settings = KinesisSettings {
+            endpoint_url: Some("http://127.0.0.1:1".into()),
+            region: Some("eu-central-2".into()),
+            access: Access::Key { id: "id".into(), secret: "secret".into() },
+            ..KinesisSettings::new("events", StartSetting::Latest)
+        };
+        let (client, place) = client(&settings).await.expect("settings that work");
+        assert_eq!(place, "stream `events` at http://127.0.0.1:1");
+        let config = client.config();
+        assert_eq!(config.region().map(Region::as_ref), Some("eu-central-2"));
+        assert_eq!(config.timeout_config().and_then(TimeoutConfig::operation_attempt_timeout), Some(ATTEMPT_TIMEOUT));
+        assert_eq!(config.retry_config().map(RetryConfig::max_attempts), Some(SDK_ATTEMPTS));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! - `shard` reads one shard within the service's limits (`pace`, pure), through throttling, expired iterators and network
 //!   failures, and chains the spans.
 //! - `reread` reads one span again for recovery.
-//! - `service` says what all of them need of Kinesis; `api` is the only file that knows the SDK.
+//! - `service` says what all of them need of Kinesis; `api` speaks it over the SDK, and makes every client there is.
 
 mod api;
 mod counters;
@@ -29,6 +29,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use writer::shared::Clock;
 
+pub(in crate::source) use self::api::client;
 pub use self::counters::KinesisCounters;
 use self::pace::Retry;
 use self::service::Service;
@@ -140,6 +141,17 @@ impl Shared {
         ShardId::new(format!("{}:{id}", self.settings.stream))
     }
 
+    /// The name in the service of one of this stream's shards.
+    fn service_name<'a>(&self, shard: &'a ShardId) -> Result<&'a str, SourceError> {
+        let stream = &self.settings.stream;
+        let name = shard.as_str().strip_prefix(stream.as_str()).and_then(|rest| rest.strip_prefix(':'));
+        name.ok_or_else(|| {
+            SourceError::Config(format!(
+                "the state holds shard {shard}, which is not of stream `{stream}`: another stream wants another state url"
+            ))
+        })
+    }
+
     fn retry(&self) -> Retry {
         Retry::new(self.settings.backoff_base, self.settings.backoff_cap, self.settings.give_up)
     }
@@ -169,15 +181,13 @@ impl KinesisSource {
         Arc::clone(&self.0.counters)
     }
 
-    /// The name in the service of one of this stream's shards.
-    fn service_name<'a>(&self, shard: &'a ShardId) -> Result<&'a str, SourceError> {
-        let stream = &self.0.settings.stream;
-        let name = shard.as_str().strip_prefix(stream.as_str()).and_then(|rest| rest.strip_prefix(':'));
-        name.ok_or_else(|| {
-            SourceError::Config(format!(
-                "the state holds shard {shard}, which is not of stream `{stream}`: another stream wants another state url"
-            ))
-        })
+    /// Lists the shards once: a wrong stream, endpoint or permission is told before anything is done for it.
+    ///
+    /// # Errors
+    /// [`SourceError::Config`] for no such stream or no right to list it; [`SourceError::Environment`] for an endpoint that
+    /// does not answer, at once, or one that refuses for its rate for [`KinesisSettings::give_up`].
+    pub async fn check(&self) -> Result<(), SourceError> {
+        supervise::check(&self.0).await
     }
 }
 
@@ -200,7 +210,7 @@ impl Source for KinesisSource {
         span: &Span,
         out: mpsc::Sender<Batch>,
     ) -> Result<(), SourceError> {
-        reread::reread(Arc::clone(&self.0), self.service_name(shard)?, start, span, out).await
+        reread::reread(Arc::clone(&self.0), self.0.service_name(shard)?, start, span, out).await
     }
 
     /// Kinesis forgets by retention alone.

@@ -1,5 +1,5 @@
 //! How fast one shard may be read, and how long a failing one is tried. Pure: time comes in as a duration since the reader
-//! began, chance as a number.
+//! began, and jitter is computed from the shard's name, not drawn.
 
 use std::time::Duration;
 
@@ -71,7 +71,8 @@ impl Retry {
     }
 }
 
-/// A number within 0..1 that differs from shard to shard and attempt to attempt, the same every time it is asked for.
+/// A number within 0..1, the same for one name and attempt every time: it keeps the shards of one process apart, not two
+/// processes that read the same shards.
 pub(super) fn jitter(name: &str, attempt: u32) -> f64 {
     let mut hash = crc32fast::Hasher::new();
     hash.update(name.as_bytes());

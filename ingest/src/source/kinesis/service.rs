@@ -28,7 +28,7 @@ pub(super) struct ShardPage {
 #[derive(Debug, Clone)]
 pub(super) struct RawRecord {
     pub(super) sequence_number: String,
-    /// Milliseconds since the epoch; 0 where the service does not say.
+    /// Milliseconds since the epoch.
     pub(super) arrived_at: i64,
     pub(super) data: Bytes,
 }

@@ -1,8 +1,10 @@
 //! Finds shards, claims them and sets a reader on each, parents before children.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use schemas::log_entry::Start;
+use schemas::position::{Position, ShardId};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
@@ -11,7 +13,7 @@ use super::Shared;
 use super::pace::jitter;
 use super::service::{Failure, Service};
 use super::shard::ShardReader;
-use super::tree::{ListedShard, ShardTree};
+use super::tree::{GONE_AFTER_LISTS, ListedShard, ShardTree};
 use crate::record::Batch;
 use crate::source::{Claims, SourceError};
 
@@ -62,7 +64,7 @@ impl<'a> Supervisor<'a> {
 
     /// Runs until something fails: a stream has no end.
     pub(super) async fn run(mut self) -> Result<(), SourceError> {
-        let listing = list(&self.shared, FirstFailure::Unreachable).await?;
+        let listing = self.first_listing().await?;
         self.listed(listing).await?;
         loop {
             tokio::select! {
@@ -73,6 +75,43 @@ impl<'a> Supervisor<'a> {
                 () = tokio::time::sleep_until(self.next_listing), if self.listing == Listing::Idle => self.start_listing(),
             }
         }
+    }
+
+    /// The list that reading begins with; it has every shard of the state that is not read to its end.
+    ///
+    /// A list may be older than the shard: a shard is gone only when several lists in a row are without it.
+    async fn first_listing(&self) -> Result<Vec<ListedShard>, SourceError> {
+        for (shard, _) in self.claims.known() {
+            self.shared.service_name(shard)?;
+        }
+        let mut listing = list(&self.shared, FirstFailure::Unreachable).await?;
+        for _ in 1..GONE_AFTER_LISTS {
+            if self.unlisted(&listing).is_empty() {
+                break;
+            }
+            tokio::time::sleep(self.shared.settings.backoff_cap).await;
+            listing = list(&self.shared, FirstFailure::MayPass).await?;
+        }
+        match self.unlisted(&listing).as_slice() {
+            [] => Ok(listing),
+            [gone, others @ ..] => Err(removed(self.shared.service.place(), gone, others.len())),
+        }
+    }
+
+    /// Shards of the state, not read to their end, that the service does not list.
+    fn unlisted(&self, listing: &[ListedShard]) -> Vec<&(ShardId, Position)> {
+        let listed: HashSet<ShardId> = listing.iter().map(|listed| self.shared.shard_id(&listed.id)).collect();
+        self.claims.known().iter().filter(|(shard, _)| !listed.contains(shard)).collect()
+    }
+
+    /// A shard that the service has removed while it waited for its parents to be read.
+    fn unread(&self, shard: &ShardId) -> Result<(), SourceError> {
+        if let Some(known) = self.claims.known().iter().find(|(known, _)| known == shard) {
+            return Err(removed(self.shared.service.place(), known, 0));
+        }
+        // Stopping would not bring it back, and the next start would not know of it.
+        tracing::error!(%shard, "shard was removed from the stream before it could be read: what it held is lost");
+        Ok(())
     }
 
     fn start_listing(&mut self) {
@@ -86,7 +125,9 @@ impl<'a> Supervisor<'a> {
     }
 
     async fn listed(&mut self, listing: Vec<ListedShard>) -> Result<(), SourceError> {
-        self.tree.list(listing);
+        for id in self.tree.list(listing) {
+            self.unread(&self.shared.shard_id(&id))?;
+        }
         self.next_listing = Instant::now() + self.shared.settings.discover_every;
         let again = self.listing == Listing::InFlightThenAgain;
         self.listing = Listing::Idle;
@@ -138,6 +179,22 @@ impl<'a> Supervisor<'a> {
     fn broken(&self, error: &JoinError) -> SourceError {
         SourceError::Environment { doing: format!("read {}", self.shared.service.place()), message: error.to_string() }
     }
+}
+
+/// Whatever was put after `after` and not read went with the shard; whether there was anything, the service does not say.
+fn removed(place: &str, (shard, after): &(ShardId, Position), others: usize) -> SourceError {
+    let others =
+        if others > 0 { format!(" ({others} more shards of the state are not listed either)") } else { String::new() };
+    let message = format!(
+        "{place} does not list the shard any more, and it was not read to its end{others}: \
+         start with --accept-loss {shard} to go on without them"
+    );
+    SourceError::Lost { shard: shard.clone(), after: after.clone(), message }
+}
+
+/// See [`super::KinesisSource::check`].
+pub(super) async fn check(shared: &Shared) -> Result<(), SourceError> {
+    list(shared, FirstFailure::Unreachable).await.map(drop)
 }
 
 /// Which failure ends a listing at its first occurrence.

@@ -1,6 +1,8 @@
 //! The source against a stream in memory.
 
 mod fake;
+mod known;
+mod reread;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -66,7 +68,12 @@ struct Running {
 }
 
 fn start(fake: &Arc<FakeStream>, settings: KinesisSettings, known: &[(&str, Resume)]) -> Running {
-    let known: Known = Arc::new(Mutex::new(known.iter().map(|(id, r)| (shard(id), r.clone())).collect()));
+    start_over(fake, settings, known.iter().map(|(id, r)| (shard(id), r.clone())).collect())
+}
+
+fn start_over(fake: &Arc<FakeStream>, settings: KinesisSettings, known: BTreeMap<ShardId, Resume>) -> Running {
+    let unended = known.iter().filter(|(_, r)| !r.ended).map(|(shard, r)| (shard.clone(), r.after.clone())).collect();
+    let known: Known = Arc::new(Mutex::new(known));
     let (requests, mut claimed) = mpsc::channel(1);
     let answers = Arc::clone(&known);
     tokio::spawn(async move {
@@ -79,7 +86,7 @@ fn start(fake: &Arc<FakeStream>, settings: KinesisSettings, known: &[(&str, Resu
     let (out, batches) = mpsc::channel(1_000);
     let (stop, source) = (CancellationToken::new(), Arc::new(source(fake, settings)));
     let (running, token) = (Arc::clone(&source), stop.clone());
-    let done = tokio::spawn(async move { running.run(Claims::new(requests), out, token).await });
+    let done = tokio::spawn(async move { running.run(Claims::new(requests, unended), out, token).await });
     Running { batches, known, stop, done, source }
 }
 
@@ -425,59 +432,4 @@ async fn the_lag_of_an_open_shard_is_reported_also_by_empty_reads() {
     while counters.behind_ms().get(&shard("s0")) != Some(&0) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-}
-
-async fn reread(fake: &Arc<FakeStream>, from: Position, to: u64) -> (Vec<Batch>, Result<(), SourceError>) {
-    let source = source(fake, settings(StartSetting::Latest));
-    let (out, mut batches) = mpsc::channel(1_000);
-    let (id, span) = (shard("s0"), Span::new(from, at(to)));
-    let outcome = timeout(SOON, source.reread(&id, &Start::TrimHorizon, &span, out)).await.expect("ends");
-    let mut taken = Vec::new();
-    while let Some(batch) = batches.recv().await {
-        taken.push(batch);
-    }
-    assert_chained(&taken);
-    (taken, outcome)
-}
-
-#[tokio::test]
-async fn a_span_is_read_again_exactly() {
-    let fake = Arc::new(FakeStream::new(&["s0"]));
-    fake.put("s0", 20);
-    fake.fail(Call::Records, &Failure::Throttled("slow down".into()), 2);
-    let (batches, outcome) = reread(&fake, at(4), 11).await;
-    outcome.expect("all is there");
-    assert_eq!(numbers(&batches, "s0"), [5, 6, 7, 8, 9, 10, 11]);
-    assert_eq!(batches.last().map(|b| &b.span.to), Some(&at(11)));
-    let (batches, outcome) = reread(&fake, Position::zero(), 2).await;
-    outcome.expect("all is there");
-    assert_eq!(numbers(&batches, "s0"), [1, 2]);
-    let (batches, outcome) = reread(&fake, at(7), 7).await;
-    outcome.expect("an empty span is there");
-    assert!(batches.is_empty());
-}
-
-#[tokio::test]
-async fn a_span_whose_end_is_gone_is_a_loss() {
-    let trimmed = Arc::new(FakeStream::new(&["s0"]));
-    trimmed.put("s0", 20);
-    trimmed.trim("s0", 5);
-    let short = Arc::new(FakeStream::new(&["s0"]));
-    short.put("s0", 3);
-    let ended = Arc::new(FakeStream::new(&["s0"]));
-    ended.put("s0", 3);
-    ended.reshard(&["s0"], &["s1"]);
-    for fake in [trimmed, short, ended] {
-        let (_, outcome) = reread(&fake, at(2), 10).await;
-        assert!(matches!(outcome, Err(SourceError::Lost { .. })), "{outcome:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_shard_of_another_stream_is_refused() {
-    let source = source(&Arc::new(FakeStream::new(&[])), settings(StartSetting::Latest));
-    let (out, _batches) = mpsc::channel(1);
-    let span = Span::new(Position::zero(), at(1));
-    let outcome = source.reread(&ShardId::new("other:s0"), &Start::TrimHorizon, &span, out).await;
-    assert!(matches!(outcome, Err(SourceError::Config(_))), "{outcome:?}");
 }

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemas::log_entry::Start;
 
 /// Lists in a row without a shard before it counts as gone.
-const GONE_AFTER_LISTS: u32 = 3;
+pub(super) const GONE_AFTER_LISTS: u32 = 3;
 
 /// A shard as the service lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,14 +51,17 @@ impl ShardTree {
         ShardTree { nodes: BTreeMap::new(), configured }
     }
 
-    /// Takes in a whole list of the stream's shards.
-    pub(super) fn list(&mut self, listing: Vec<ListedShard>) {
+    /// Takes in a whole list of the stream's shards. Gives those that are gone before their turn to be read came.
+    pub(super) fn list(&mut self, listing: Vec<ListedShard>) -> Vec<String> {
         self.nodes.values_mut().for_each(|node| node.missed = node.missed.saturating_add(1));
         for ListedShard { id, parents } in listing {
             let fresh = Node { parents, state: State::Waiting, start: None, missed: 0 };
             self.nodes.entry(id).or_insert(fresh).missed = 0;
         }
+        let gone = |node: &Node| node.state == State::Waiting && node.missed >= GONE_AFTER_LISTS;
+        let unread = self.nodes.iter().filter(|(_, node)| gone(node)).map(|(id, _)| id.clone()).collect();
         self.forget();
+        unread
     }
 
     /// Shards to claim and read now, those without a parent first.
@@ -247,9 +250,8 @@ mod tests {
     #[test]
     fn an_unread_parent_that_stays_away_is_gone() {
         let mut tree = tree(Start::TrimHorizon, &[shard("1", &["0"]), shard("2", &["1"])]);
-        for _ in 0..GONE_AFTER_LISTS {
-            tree.list(vec![shard("2", &["1"])]);
-        }
+        let gone: Vec<_> = (0..=GONE_AFTER_LISTS).map(|_| tree.list(vec![shard("2", &["1"])])).collect();
+        assert_eq!(gone, [vec![], vec![], vec!["1".to_string()], vec![]], "told once");
         assert_eq!(tree.ready(), ["2"]);
     }
 

@@ -5,8 +5,12 @@
 //!
 //! Two flags ride on the length. `MORE`: the next frame belongs to the same append, so that an append survives a crash whole
 //! or not at all. `GROUP`: the frame is the first of a group, which is written only after the group before it was synced. A
-//! broken frame with a `GROUP` frame somewhere behind it was therefore acknowledged, and is damage; without one it belongs to
-//! the last group, which nobody was told about, and is a torn tail.
+//! broken frame with a `GROUP` frame somewhere behind it was therefore acknowledged, and is damage.
+//!
+//! Without one it belongs to the last group of the segment, and the bytes cannot say which of two things has happened: a crash
+//! before the group was synced (a torn tail; nobody was told that its records were taken), or damage to it after it was synced
+//! and answered. It is taken for a torn tail and cut off, with a warning. If it was damage, and records of it are in cuts already,
+//! the journal now ends before the position to read on from, which the source refuses; if none of them are, they are lost.
 
 use std::ops::Range;
 
@@ -26,6 +30,11 @@ pub(super) fn seed_of(id: &[u8; 16]) -> u32 {
     crc32fast::hash(id)
 }
 
+/// Bytes of the records once they are framed.
+pub(super) fn framed_bytes(records: &[Bytes]) -> usize {
+    records.iter().map(|record| FRAME_HEADER + record.len()).sum()
+}
+
 /// Records of one append, framed.
 #[derive(Debug)]
 pub(super) struct Frames {
@@ -41,8 +50,8 @@ impl Frames {
         if let Some(long) = records.iter().find(|record| record.len() > RECORD_BYTES_MAX) {
             return Err(long.len());
         }
-        let total: usize = records.iter().map(|record| FRAME_HEADER + record.len()).sum();
-        let mut frames = Frames { seed, bytes: Vec::with_capacity(total), ends: Vec::with_capacity(records.len()) };
+        let bytes = Vec::with_capacity(framed_bytes(records));
+        let mut frames = Frames { seed, bytes, ends: Vec::with_capacity(records.len()) };
         for (index, data) in records.iter().enumerate() {
             let more = if index + 1 < records.len() { MORE } else { 0 };
             frames.push(data.len() as u32 | more, arrived_at, data);
@@ -141,7 +150,7 @@ pub(super) fn parse(bytes: &[u8], at: usize, seed: u32) -> Result<Frame, Broken>
 /// What the last segment of a journal holds after a crash.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Scan {
-    /// Whole appends up to `end`; what may follow was never acknowledged.
+    /// Whole appends up to `end`; what may follow is of the last group, broken, and taken for a torn tail.
     Good { end: usize, records: u64 },
     /// A record that had been acknowledged is broken.
     Damaged { at: usize, broken: Broken },

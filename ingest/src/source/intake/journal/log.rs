@@ -88,6 +88,17 @@ pub(super) struct Log {
     counters: Arc<IntakeCounters>,
 }
 
+/// Bytes at which a new segment begins.
+fn segment_bytes(settings: &super::JournalSettings) -> u64 {
+    settings.segment_bytes.min(settings.max_bytes / 4)
+}
+
+/// Most bytes of one append, framed. It has room as soon as all older segments are released, whatever the active one holds of
+/// small appends: that one is not deleted before it has outgrown its size. So what is refused as "full" fits later.
+pub(super) fn append_max(settings: &super::JournalSettings) -> u64 {
+    settings.max_bytes - segment_bytes(settings) - HEADER
+}
+
 /// Keeps every other process out of the directory until the file is dropped.
 pub(super) fn lock(directory: &Path) -> Result<File, JournalError> {
     let path = directory.join("lock");
@@ -116,7 +127,7 @@ impl Log {
             _lock: lock,
             id,
             max_bytes: settings.max_bytes,
-            segment_bytes: settings.segment_bytes.min(settings.max_bytes / 4),
+            segment_bytes: segment_bytes(settings),
             closed,
             released_to,
             active,

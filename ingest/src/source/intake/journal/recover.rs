@@ -81,7 +81,7 @@ fn close(directory: &Path, header: &Header, next: &Header) -> Result<Closed, Jou
     Ok(Closed { number: header.number, end, records_before: header.records_before })
 }
 
-/// Opens the last segment to write on, and cuts off what was never acknowledged.
+/// Opens the last segment to write on, and cuts off a broken end of its last group (`frame` says what that may have been).
 ///
 /// The sync is not optional: a process killed between write and sync leaves whole records that only the page cache holds, and
 /// from here on they count as accepted and are read. The same goes for the directory: killed after the rename, the segment's
@@ -99,7 +99,7 @@ fn reopen(disk: &mut dyn Disk, directory: &Path, header: &Header) -> Result<(Act
     let file = open_for_writing(&path).map_err(|error| failed("opening", &error))?;
     let torn = bytes.len() as u64 - end;
     if torn > 0 {
-        tracing::warn!(path = %path.display(), offset = end, bytes = torn, "cut off a torn tail that was never acknowledged");
+        tracing::warn!(path = %path.display(), offset = end, bytes = torn, "cut off the torn tail of an unfinished write");
         disk.truncate(&file, end).map_err(|error| failed("truncating", &error))?;
     }
     disk.sync(&file).map_err(|error| failed("syncing", &error))?;

@@ -19,6 +19,11 @@ struct Running {
 }
 
 fn run(source: IntakeSource, after: Position) -> Running {
+    let known = [(source.shard().clone(), after.clone())];
+    run_knowing(source, after, known.into())
+}
+
+fn run_knowing(source: IntakeSource, after: Position, known: Arc<[(ShardId, Position)]>) -> Running {
     let source = Arc::new(source);
     let (requests, mut asked) = mpsc::channel::<ClaimRequest>(1);
     tokio::spawn(async move {
@@ -30,7 +35,7 @@ fn run(source: IntakeSource, after: Position) -> Running {
     let (out, batches) = mpsc::channel(4);
     let stop = CancellationToken::new();
     let (running, token) = (source.clone(), stop.clone());
-    let task = tokio::spawn(async move { running.run(Claims::new(requests), out, token).await });
+    let task = tokio::spawn(async move { running.run(Claims::new(requests, known), out, token).await });
     Running { source, batches, stop, task }
 }
 
@@ -145,6 +150,39 @@ async fn a_journal_that_ends_before_what_was_stored_is_an_error() {
     let outcome = run(small(directory.path()), Position::from_numbers(3, 100)).task.await.expect("no panic");
     let error = outcome.expect_err("replaced").to_string();
     assert!(error.contains("the journal ends at 1.64"), "{error}");
+}
+
+#[tokio::test]
+async fn nothing_is_taken_before_the_position_to_read_on_from_is_checked() {
+    let directory = tempfile::tempdir().expect("directory");
+    let source = Arc::new(small(directory.path()));
+    let (requests, mut asked) = mpsc::channel::<ClaimRequest>(1);
+    let (out, _batches) = mpsc::channel(4);
+    let running = source.clone();
+    let task =
+        tokio::spawn(
+            async move { running.run(Claims::new(requests, Arc::new([])), out, CancellationToken::new()).await },
+        );
+    let request = asked.recv().await.expect("a claim");
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert_eq!(*source.bound().borrow(), None, "a record taken now would hide that the journal ends too early");
+    let resume = Resume { after: Position::from_numbers(1, 100), start: request.first_start, ended: false };
+    request.reply.send(resume).expect("someone waits");
+    assert!(matches!(task.await, Ok(Err(SourceError::Lost { .. }))));
+}
+
+#[tokio::test]
+async fn a_state_that_knows_another_journal_is_refused_with_the_ways_on() {
+    for (shard, way_on) in [("intake:00", "--accept-loss intake:00"), ("events:s0", "another state url")] {
+        let directory = tempfile::tempdir().expect("directory");
+        let source = small(directory.path());
+        let own = (source.shard().clone(), Position::zero());
+        let known = Arc::new([own, (ShardId::new(shard), Position::from_numbers(1, 100))]);
+        let error = run_knowing(source, Position::zero(), known).task.await.expect("no panic").expect_err("refused");
+        assert!(matches!(&error, SourceError::Config(text) if text.contains(way_on)), "{error}");
+        let path = directory.path().display().to_string();
+        assert!(!shard.starts_with("intake") || error.to_string().contains(&path), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -26,6 +26,8 @@ struct Shard {
     parents: Vec<String>,
     records: Vec<(u64, i64)>,
     closed: bool,
+    /// So many lists are older than the shard.
+    listed_after: usize,
     gone: bool,
 }
 
@@ -35,6 +37,7 @@ struct State {
     sequence: u64,
     now: i64,
     list_page: usize,
+    stalled: bool,
     calls: Vec<Call>,
     iterators: Vec<(String, ReadFrom)>,
     failures: VecDeque<(Call, Failure)>,
@@ -51,6 +54,7 @@ impl FakeStream {
             sequence: 0,
             now: 1_000,
             list_page: 1_000,
+            stalled: false,
             calls: Vec::new(),
             iterators: Vec::new(),
             failures: VecDeque::new(),
@@ -99,6 +103,11 @@ impl FakeStream {
         self.state().list_page = page;
     }
 
+    /// Every read from now on finds nothing, although more is there.
+    pub(super) fn stall(&self) {
+        self.state().stalled = true;
+    }
+
     /// The next `times` calls of this kind fail.
     pub(super) fn fail(&self, call: Call, failure: &Failure, times: usize) {
         self.state().failures.extend(std::iter::repeat_n((call, failure.clone()), times));
@@ -114,6 +123,11 @@ impl FakeStream {
 
     pub(super) fn remove(&self, id: &str) {
         self.state().shards.get_mut(id).expect("shard of the test").gone = true;
+    }
+
+    /// The first `lists` lists leave the shard out.
+    pub(super) fn list_late(&self, id: &str, lists: usize) {
+        self.state().shards.get_mut(id).expect("shard of the test").listed_after = lists;
     }
 
     pub(super) fn iterators(&self) -> Vec<(String, ReadFrom)> {
@@ -150,7 +164,8 @@ impl Service for FakeStream {
         let mut state = self.state();
         state.called(Call::List)?;
         let skip: usize = token.map_or(0, |t| t.parse().expect("our own token"));
-        let listed = state.shards.iter().filter(|(_, shard)| !shard.gone);
+        let calls = state.calls.iter().filter(|call| **call == Call::List).count();
+        let listed = state.shards.iter().filter(|(_, shard)| !shard.gone && calls > shard.listed_after);
         let mut shards: Vec<ListedShard> = listed
             .map(|(id, shard)| ListedShard { id: id.clone(), parents: shard.parents.clone() })
             .skip(skip)
@@ -188,6 +203,9 @@ impl Service for FakeStream {
         let (id, after) = iterator.split_once(' ').expect("our own iterator");
         let mut after: u64 = after.parse().expect("our own iterator");
         let shard = state.shard(id)?;
+        if state.stalled {
+            return Ok(RecordPage { records: Vec::new(), next: Some(iterator.to_string()), behind_ms: Some(500) });
+        }
         let waiting: Vec<_> = shard.records.iter().skip_while(|(n, _)| *n <= after).collect();
         let taken = &waiting[..waiting.len().min(limit as usize)];
         after = taken.last().map_or(after, |(n, _)| *n);

@@ -89,6 +89,19 @@ async fn a_full_journal_is_503_with_retry_after() {
 }
 
 #[tokio::test]
+async fn what_no_journal_of_this_size_can_hold_is_413_and_names_the_limit() {
+    let served = served().await;
+    let line = [vec![b'x'; 1_000_000], vec![b'\n']].concat();
+    let answer = served.send("POST /v1/events", &["Content-Encoding: gzip"], &gzip(&line.repeat(13))).await;
+    let error = answer.body["error"].as_str().expect("error");
+    // Three quarters of the least journal, less a segment's header.
+    assert!(answer.status == 413 && error.contains("send at most 12582848"), "{answer:?}");
+    assert_eq!(served.counters.refused(Refusal::TooLarge), 1);
+    let fits = served.send("POST /v1/events", &["Content-Encoding: gzip"], &gzip(&line.repeat(12))).await;
+    assert_eq!((fits.status, served.journal.accepted()), (200, 12));
+}
+
+#[tokio::test]
 async fn a_stream_that_took_only_some_is_no_success() {
     let served = served_with(|_| Arc::new(NotTheSecond)).await;
     let answer = served.send("POST /v1/events", &[], LINES).await;
