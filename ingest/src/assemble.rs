@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use schemas::position::ShardId;
 use tokio_util::sync::CancellationToken;
 use writer::Writer;
 use writer::commit::cut::FileRules;
@@ -95,6 +96,7 @@ pub async fn pipeline(
     source: Arc<dyn Source>,
     metrics: &Metrics,
     clock: &Clock,
+    accept_loss: &[ShardId],
 ) -> Result<(Pipeline, Arc<Shared>), RunError> {
     let rules = config.rules();
     let router = Router::compile(&rules, &config.file)?;
@@ -104,6 +106,6 @@ pub async fn pipeline(
     let name = clock::new_writer_name();
     tracing::info!(writer = name, lake = config.lake.url, rules = &*file_rules.fingerprint, "writer starts");
     let opened = Writer::open(&name, lake, config.buffer.clone(), file_rules, &rules, shared.clone()).await?;
-    let pipeline = Pipeline::open(opened, router, source, metrics.ingest.clone()).await?;
+    let pipeline = Pipeline::open(opened, router, source, metrics.ingest.clone(), accept_loss).await?;
     Ok((pipeline, shared))
 }

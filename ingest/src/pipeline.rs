@@ -39,15 +39,19 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Finishes what former owners have left.
+    /// Finishes what former owners have left. Shards in `accept_loss` are given up for good: the source no longer has them.
     pub async fn open(
         opened: Opened,
         mut router: Router,
         source: Arc<dyn Source>,
         metrics: IngestMetrics,
+        accept_loss: &[ShardId],
     ) -> Result<Pipeline, RunError> {
         let Opened { mut writer, carried, written } = opened;
-        let resume = settle(&mut writer, &carried, &source, &mut router).await?;
+        let mut resume = settle(&mut writer, &carried, &source, &mut router).await?;
+        for shard in accept_loss {
+            give_up(&writer, shard, resume.get_mut(shard))?;
+        }
         metrics.shards_owned.set(resume.len() as i64);
         let stored = carried.shards.into_iter().map(|(shard, state)| (shard, state.watermark)).collect();
         Ok(Pipeline { writer, router, source, metrics, resume, stored, written })
@@ -172,6 +176,17 @@ impl Pipeline {
 /// The line a rejected record leaves in the errors output.
 pub fn reject_line(shard: &ShardId, record: &Record, reject: &Reject) -> Vec<u8> {
     error_line(reject, shard.as_str(), &record.position, record.arrived_at, &STANDARD.encode(&record.data))
+}
+
+/// What the shard held beyond its watermark is lost, by the operator's word.
+fn give_up(writer: &Writer, shard: &ShardId, resume: Option<&mut Resume>) -> Result<(), RunError> {
+    let Some(resume) = resume else {
+        return Err(RunError::Input(format!("--accept-loss {shard}: the state knows no such shard")));
+    };
+    tracing::warn!(%shard, after = %resume.after, "given up: what it held after this is lost, if it held anything");
+    writer.shared().shards.give_up(shard);
+    resume.ended = true;
+    Ok(())
 }
 
 fn source_ended(ended: Result<Result<(), SourceError>, tokio::task::JoinError>) -> Result<(), RunError> {

@@ -30,8 +30,9 @@ pub fn binary() -> &'static Path {
     BINARY.get_or_init(|| {
         let exe = std::env::current_exe().expect("a test knows where it is");
         let profile = exe.parent().and_then(Path::parent).expect("a test lies in <target>/<profile>/deps");
+        // All that the test command has built, so that cargo finds every feature as it left it and builds nothing twice.
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--locked", "--package", "ingest", "--bin", "alluvium"]).current_dir(root());
+        cargo.args(["build", "--quiet", "--locked", "--workspace", "--all-targets"]).current_dir(root());
         cargo.arg("--target-dir").arg(profile.parent().expect("a profile lies in a target folder"));
         if profile.ends_with("release") {
             cargo.arg("--release");

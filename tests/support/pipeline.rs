@@ -42,7 +42,7 @@ impl Run {
         let shared = Arc::new(Shared::new(self.buffers.memory, clock, Arc::new(metrics.writer.clone())));
         let files = router.file_rules().clone();
         let opened = Writer::open(&self.writer, self.lake, self.buffers, files, &self.rules, shared.clone()).await?;
-        let pipeline = Pipeline::open(opened, router, source, metrics.ingest.clone()).await?;
+        let pipeline = Pipeline::open(opened, router, source, metrics.ingest.clone(), &[]).await?;
         let stop = CancellationToken::new();
         let mut running = tokio::spawn(pipeline.run(stop.clone()));
         loop {

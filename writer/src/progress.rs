@@ -89,6 +89,13 @@ impl Shards {
         }
     }
 
+    /// The shard ends where it was read to, by the operator's word.
+    pub fn give_up(&self, shard: &ShardId) {
+        if let Some(track) = self.lock().get_mut(shard) {
+            track.at_end = true;
+        }
+    }
+
     pub fn hold(&self, shard: &ShardId, before: &Position) {
         if let Some(track) = self.lock().get_mut(shard) {
             track.hold(before);

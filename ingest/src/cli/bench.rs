@@ -14,7 +14,7 @@ pub async fn run(args: BenchArgs) -> Result<(), CliError> {
     let source = Arc::new(FileSource::new(&args.file, clock.now()));
     let stop = tokio_util::sync::CancellationToken::new();
     super::run::stop_on_signals(stop.clone())?;
-    let (pipeline, _) = assemble::pipeline(&config, source, &metrics, &clock).await?;
+    let (pipeline, _) = assemble::pipeline(&config, source, &metrics, &clock, &[]).await?;
     pipeline.run(stop).await?;
     let (records, bytes) = (metrics.ingest.incoming_records.get(), metrics.ingest.incoming_bytes.get());
     let objects = metrics.writer.delivery_to_s3_success.get();

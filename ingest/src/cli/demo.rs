@@ -81,7 +81,7 @@ async fn post_and_store(config: &Config, events: &[Vec<u8>], stop: CancellationT
     let (metrics, clock) = (Metrics::default(), assemble::wall_clock());
     let opened = assemble::source(&config.source, &clock).await?;
     let intake = opened.intake.ok_or_else(|| CliError::input("the demo's configuration needs [source.intake]"))?;
-    let (pipeline, shared) = assemble::pipeline(config, opened.source, &metrics, &clock).await?;
+    let (pipeline, shared) = assemble::pipeline(config, opened.source, &metrics, &clock, &[]).await?;
     let running = tokio::spawn(pipeline.run(stop.clone()));
     let bar = progress_bar(events.len());
     let work = async {

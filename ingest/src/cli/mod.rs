@@ -67,6 +67,9 @@ pub struct RunArgs {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
+    /// Give up a shard that the source no longer has, and with it what it held unread; can be repeated
+    #[arg(long, value_name = "SHARD")]
+    pub accept_loss: Vec<String>,
 }
 
 /// Arguments of `check`.

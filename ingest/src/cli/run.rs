@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
+use schemas::position::ShardId;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -24,25 +25,33 @@ const STARTING: &str = "start";
 /// Consumes until SIGTERM or SIGINT, then cuts, stores, releases.
 pub async fn run(args: RunArgs) -> Result<(), CliError> {
     let config = super::load(&args.config)?;
+    let accept_loss: Vec<ShardId> = args.accept_loss.into_iter().map(ShardId::new).collect();
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
     let served = CancellationToken::new();
-    let outcome = consume(&config, stop, served.child_token()).await;
+    let outcome = consume(&config, &accept_loss, stop, served.child_token()).await;
     served.cancel();
     outcome
 }
 
-async fn consume(config: &Config, stop: CancellationToken, served: CancellationToken) -> Result<(), CliError> {
+async fn consume(
+    config: &Config,
+    accept_loss: &[ShardId],
+    stop: CancellationToken,
+    served: CancellationToken,
+) -> Result<(), CliError> {
     let (metrics, health, clock) = (Metrics::default(), Health::default(), assemble::wall_clock());
     health.failing(STARTING, "taking over what is there");
-    let opened = assemble::source(&config.source, &clock).await?;
+    let opening = assemble::source(&config.source, &clock);
+    let Some(opened) = stop.run_until_cancelled(opening).await else { return Ok(()) };
+    let opened = opened?;
     let mut counters = opened.counters;
     if let SourceConfig::Kinesis { settings, forward: Some(to) } = &config.source {
         counters.intake = Some(assemble::forward(settings, to, &clock, served.clone()).await?);
     }
     serve_admin(config, registry(&metrics, counters), &health, served).await?;
     // A stop while starting leaves what a crash would leave: nothing is half done that the next start does not finish.
-    let starting = assemble::pipeline(config, opened.source, &metrics, &clock);
+    let starting = assemble::pipeline(config, opened.source, &metrics, &clock, accept_loss);
     let Some(started) = stop.run_until_cancelled(starting).await else { return Ok(()) };
     let (pipeline, _) = started?;
     health.recovered(STARTING);
