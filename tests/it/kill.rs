@@ -18,7 +18,7 @@ use tests::{duck, emulator, log};
 use crate::clients::{STREAM, intake_source};
 use crate::end_to_end::kinesis_source;
 
-/// Kills in all, over the ways of [`kinesis_to_local_disk`], [`kinesis_to_s3`] and [`intake_to_local_disk`].
+/// Kills for each way.
 const ROUNDS: u32 = 30;
 
 /// Longest life of a process, from its start: long enough for recovery, reading, cuts and uploads to be what is cut short.
@@ -36,12 +36,12 @@ const BUFFER: &str = "[buffer]\nage = \"300 ms\"\nidle = \"150 ms\"\nrows = 100\
 
 #[test]
 fn kinesis_to_local_disk() {
-    through_kinesis(Lake::local(), ROUNDS * 2 / 5);
+    through_kinesis(Lake::local(), ROUNDS);
 }
 
 #[test]
 fn kinesis_to_s3() {
-    through_kinesis(Lake::s3("kill"), ROUNDS * 2 / 5);
+    through_kinesis(Lake::s3("kill"), ROUNDS);
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn intake_to_local_disk() {
     let client = Firehose::new(&listen, STREAM);
     let producer = Producer::start(move |records| client.put_call(records).is_ok());
     let sections = format!("{}\n{}\n{BUFFER}", intake_source(&lake, &listen), attribute_events());
-    kill_rounds(&lake, &sections, ROUNDS / 5);
+    kill_rounds(&lake, &sections, ROUNDS / 2);
     let last = Running::start(&lake, &sections);
     let put = producer.stop();
     assert!(put.known.len() > PUT_EVENTS, "the intake answered {} events only", put.known.len());

@@ -18,7 +18,7 @@ pub const SP500_DATES: [(&str, &str); 4] = [
 
 /// The attribute history of the S&P 500's companies.
 pub fn sp500_path() -> PathBuf {
-    file("tests/corpus/sp500/events.ndjson.gz")
+    file("ingest/data/sp500/events.ndjson.gz")
 }
 
 /// Its events, one JSON text each, in file order.

@@ -120,7 +120,7 @@ async fn ended<T>(task: &tokio::task::JoinHandle<T>) {
 }
 
 fn progress_bar(events: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} events posted {per_sec} {msg}");
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} events posted {msg}");
     let bar = ProgressBar::new(events as u64);
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -118,7 +118,7 @@ pub static SECTIONS: &[Section] = &[
                 "2026-01-31T00:00:00Z",
                 "Where to begin with a shard that was never read: `trim-horizon` (the oldest record there is), `latest` (what \
                  arrives from now on) or an instant (RFC 3339). A shard that was read before goes on where it was, whatever \
-                 stands here; a shard born of a split or merge is read from its beginning.",
+                 stands here; a shard born of a split or merge begins where its parents did.",
             ),
             field(
                 "reader",
@@ -309,7 +309,7 @@ pub static SECTIONS: &[Section] = &[
         fields: &[
             field(
                 "size",
-                Kind::Size { min: "1 KiB", max: "4 GiB" },
+                Kind::Size { min: "1 KiB", max: "1 GiB" },
                 Default("128 MiB"),
                 "256 MiB",
                 "Bytes of the file, as written (after compression), at about.",
@@ -341,7 +341,8 @@ pub static SECTIONS: &[Section] = &[
                 Kind::Size { min: "16 MiB", max: "4 TiB" },
                 Default("2 GiB"),
                 "8 GiB",
-                "A hard cap over all buffers. At the cap the largest or oldest buffer is cut early; nothing is refused.",
+                "A hard cap over all buffers and what is being encoded and stored. When open buffers take 60 % of it, the largest \
+                 are cut early; at the cap reading waits; nothing is refused.",
             ),
         ],
     },

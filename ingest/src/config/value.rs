@@ -177,6 +177,9 @@ fn place(text: &str, folder: &Path) -> Result<String, String> {
     }
 }
 
+/// Longest prefix of a bucket, in bytes: with the longest partition path and a file's name a key stays within S3's 1,024.
+const S3_PREFIX_MAX: usize = 1024 - schemas::hive::PATH_MAX - 64;
+
 fn s3_place(rest: &str) -> Result<String, String> {
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     if bucket.is_empty() || !bucket.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')) {
@@ -191,6 +194,10 @@ fn s3_place(rest: &str) -> Result<String, String> {
     }
     if prefix.chars().any(|c| c.is_control() || "?#\\%*{}".contains(c)) {
         return Err("has one of ?#\\%*{} or a control character in its prefix; write s3://bucket/prefix/".into());
+    }
+    if prefix.len() > S3_PREFIX_MAX {
+        let length = prefix.len();
+        return Err(format!("has a prefix of {length} bytes; write one of at most {S3_PREFIX_MAX}: S3 keys end at 1,024"));
     }
     Ok(format!("s3://{bucket}/{prefix}/"))
 }
@@ -266,6 +273,8 @@ mod tests {
             assert_eq!(place(text, folder).as_deref(), Ok("file:///etc/lake/"), "{text}");
         }
         assert_eq!(place("s3://b/p", folder).as_deref(), Ok("s3://b/p/"));
+        assert!(place(&format!("s3://b/{}", "p".repeat(S3_PREFIX_MAX)), folder).is_ok());
+        assert!(place(&format!("s3://b/{}", "p".repeat(S3_PREFIX_MAX + 1)), folder).is_err());
         for wrong in ["s3://", "s3://b//p", "s3://b/../p", "gs://b/p", "file://lake", "s3://b/p?x"] {
             assert!(place(wrong, folder).is_err(), "{wrong}");
         }
