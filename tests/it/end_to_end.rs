@@ -115,7 +115,7 @@ fn sp500_fold(events: &str, date: &str, instant: &str) -> String {
     let names =
         ["sp500_member", "name", "industry", "sub_industry", "headquarters", "date_added", "cik", "founded_year"];
     let attributes = names.map(attribute).join(",\n    ");
-    let csv = corpus::sp500_path().with_file_name(format!("constituents_{date}.csv"));
+    let csv = tests::file(&format!("tests/corpus/sp500/constituents_{date}.csv"));
     format!(
         "with events as {events},
          latest as (

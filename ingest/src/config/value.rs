@@ -197,7 +197,9 @@ fn s3_place(rest: &str) -> Result<String, String> {
     }
     if prefix.len() > S3_PREFIX_MAX {
         let length = prefix.len();
-        return Err(format!("has a prefix of {length} bytes; write one of at most {S3_PREFIX_MAX}: S3 keys end at 1,024"));
+        return Err(format!(
+            "has a prefix of {length} bytes; write one of at most {S3_PREFIX_MAX}: S3 keys end at 1,024"
+        ));
     }
     Ok(format!("s3://{bucket}/{prefix}/"))
 }
