@@ -68,33 +68,42 @@ impl Pipeline {
         let mut tick = tokio::time::interval(writer::buffer::policy::tick(self.writer.settings()));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let shared = self.writer.shared().clone();
-        // A source that has come to its end leaves batches behind, which are taken in first; one that failed does not.
-        let mut at_end = false;
+        // Has the source returned? One that came to its end leaves batches behind, which are taken in first; a failure does not wait.
+        let mut returned = false;
         let ended = loop {
             let room = !shared.budget.is_overdrawn();
             self.metrics.source_queue_batches.set(batches.len() as i64);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break Ok(()),
-                ended = &mut reading, if !at_end => match source_ended(ended) {
-                    Ok(()) => at_end = true,
-                    failed => break failed,
-                },
+                ended = &mut reading, if !returned => {
+                    returned = true;
+                    if let failed @ Err(_) = source_ended(ended) {
+                        break failed;
+                    }
+                }
                 error = self.writer.failed() => return Err(error.into()),
                 Ok(()) = self.written.changed() => self.release_source().await?,
                 Some(request) = claims.recv() => self.claim(request).await?,
                 _ = tick.tick() => self.writer.cut_due().await?,
                 batch = batches.recv(), if room => match batch {
                     Some(batch) => self.take_in(batch).await?,
-                    None if at_end => break Ok(()),
+                    None if returned => break Ok(()),
                     // All senders are gone and the source has not said why yet.
-                    None => break source_ended((&mut reading).await),
+                    None => {
+                        returned = true;
+                        break source_ended((&mut reading).await);
+                    }
                 },
                 () = shared.budget.freed(), if !room => {}
             }
         };
         reading_stop.cancel();
         drop((batches, claims));
+        if !returned && let Err(error) = source_ended(reading.await) {
+            // Stopping: an intake answers the requests under way first. What was not taken in is read again.
+            tracing::debug!(%error, "the source stopped with an error");
+        }
         if let Err(error) = &ended {
             tracing::error!(%error, "the source has failed: storing what was read");
         }
