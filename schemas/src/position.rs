@@ -2,7 +2,7 @@
 //!
 //! A shard is an ordered sequence that can be read again. Kinesis numbers its records with up to 129 decimal digits (56 in
 //! practice, more than 128 bits), the journal with (segment, offset), a replay with (object, line): all of them are a decimal
-//! sequence and a sub-sequence.
+//! sequence and a sub-sequence. One record may hold several documents; a third number tells them apart.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -35,33 +35,38 @@ impl fmt::Display for ShardId {
     }
 }
 
-/// A point in one shard. Ordered by the number the digits mean (leading zeros do not count), then by the sub-sequence.
+/// A point in one shard. Ordered by the number the digits mean (leading zeros do not count), then by the sub-sequence, then by
+/// the document. Documents of one record count from 1, and 0 is the whole record, which comes after all of them: whoever has
+/// read through `5` has read every document of it, whoever has read through `5.0.2` needs the record once more.
+///
+/// Text: `sequence[.sub[.document]]`, without the zeros at its end.
 ///
 /// The text of the sequence is kept as the source gave it: some servers take back only what they sent, zeros included.
 #[derive(Clone)]
 pub struct Position {
     sequence: Arc<str>,
     sub: u64,
+    document: u32,
 }
 
 /// Text that is no position.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no position: want decimal digits (at most {SEQUENCE_DIGITS_MAX}), optionally `.` and a sub-sequence")]
+#[error("`{0}` is no position: want decimal digits (at most {SEQUENCE_DIGITS_MAX}), optionally `.` and a sub-sequence, `.` and a document")]
 pub struct BadPosition(pub String);
 
 impl Position {
     /// Before the first record of any shard.
     pub fn zero() -> Self {
-        Position { sequence: "0".into(), sub: 0 }
+        Position { sequence: "0".into(), sub: 0, document: 0 }
     }
 
     pub fn new(sequence: impl Into<Arc<str>>, sub: u64) -> Result<Self, BadPosition> {
         let sequence = sequence.into();
-        if is_sequence(&sequence) { Ok(Position { sequence, sub }) } else { Err(BadPosition(sequence.to_string())) }
+        if is_sequence(&sequence) { Ok(Position { sequence, sub, document: 0 }) } else { Err(BadPosition(sequence.to_string())) }
     }
 
     pub fn from_numbers(sequence: u64, sub: u64) -> Self {
-        Position { sequence: sequence.to_string().into(), sub }
+        Position { sequence: sequence.to_string().into(), sub, document: 0 }
     }
 
     pub fn sequence(&self) -> &str {
@@ -72,13 +77,32 @@ impl Position {
         self.sub
     }
 
+    pub fn document(&self) -> u32 {
+        self.document
+    }
+
+    /// One document of this record, from 1; 0 is the record.
+    pub fn with_document(&self, document: u32) -> Self {
+        Position { sequence: self.sequence.clone(), sub: self.sub, document }
+    }
+
+    /// The record that this is or lies in.
+    pub fn record(&self) -> Self {
+        self.with_document(0)
+    }
+
     pub fn is_zero(&self) -> bool {
-        self.sub == 0 && significant(&self.sequence).is_empty()
+        self.sub == 0 && self.document == 0 && significant(&self.sequence).is_empty()
     }
 }
 
 fn is_sequence(text: &str) -> bool {
     !text.is_empty() && text.len() <= SEQUENCE_DIGITS_MAX && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Where a document stands among those of its record: the record itself is behind them.
+fn within(document: u32) -> u32 {
+    document.checked_sub(1).unwrap_or(u32::MAX)
 }
 
 fn significant(digits: &str) -> &str {
@@ -88,7 +112,8 @@ fn significant(digits: &str) -> &str {
 impl Ord for Position {
     fn cmp(&self, other: &Self) -> Ordering {
         let (a, b) = (significant(&self.sequence), significant(&other.sequence));
-        a.len().cmp(&b.len()).then_with(|| a.cmp(b)).then(self.sub.cmp(&other.sub))
+        let sequences = a.len().cmp(&b.len()).then_with(|| a.cmp(b));
+        sequences.then(self.sub.cmp(&other.sub)).then(within(self.document).cmp(&within(other.document)))
     }
 }
 
@@ -109,7 +134,11 @@ impl Eq for Position {}
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.sequence)?;
-        if self.sub != 0 { write!(f, ".{}", self.sub) } else { Ok(()) }
+        match (self.sub, self.document) {
+            (0, 0) => Ok(()),
+            (sub, 0) => write!(f, ".{sub}"),
+            (sub, document) => write!(f, ".{sub}.{document}"),
+        }
     }
 }
 
@@ -124,10 +153,17 @@ impl FromStr for Position {
 
     fn from_str(text: &str) -> Result<Self, BadPosition> {
         let bad = || BadPosition(text.to_string());
-        let (sequence, sub) = text.split_once('.').unwrap_or((text, "0"));
-        let sub = if sub.is_empty() || !sub.bytes().all(|b| b.is_ascii_digit()) { None } else { sub.parse().ok() };
-        Position::new(sequence, sub.ok_or_else(bad)?).map_err(|_| bad())
+        let mut parts = text.splitn(3, '.');
+        let sequence = parts.next().unwrap_or_default();
+        let (sub, document) = (parts.next().unwrap_or("0"), parts.next().unwrap_or("0"));
+        let (sub, document) = (number(sub).ok_or_else(bad)?, number(document).ok_or_else(bad)?);
+        let position = Position::new(sequence, sub).map_err(|_| bad())?;
+        Ok(position.with_document(document.try_into().map_err(|_| bad())?))
     }
+}
+
+fn number(digits: &str) -> Option<u64> {
+    if digits.bytes().all(|b| b.is_ascii_digit()) { digits.parse().ok() } else { None }
 }
 
 impl Serialize for Position {
@@ -200,8 +236,16 @@ mod tests {
     }
 
     #[test]
+    fn a_record_comes_after_its_documents_and_before_the_next_record() {
+        let ascending = ["5.0.1", "5.0.2", "5.0.10", "5", "5.1.1", "5.1", "6.0.1", "6"].map(at);
+        assert!(ascending.is_sorted() && ascending[1].record() == ascending[3] && ascending[3] != ascending[2]);
+        assert!(ascending.iter().all(|p| p.to_string().parse() == Ok(p.clone())));
+        assert_eq!(at("5").with_document(3).to_string(), "5.0.3");
+    }
+
+    #[test]
     fn what_is_no_position_is_refused() {
-        for text in ["", ".", "1.", "a", "-1", "1.x", "1.2.3", "+1", &"9".repeat(130), "1.99999999999999999999"] {
+        for text in ["", ".", "1.", "a", "-1", "1.x", "1.2.3.4", "1.2.", "1.2.4294967296", "+1", &"9".repeat(130), "1.99999999999999999999"] {
             assert!(text.parse::<Position>().is_err(), "{text}");
         }
     }

@@ -9,8 +9,8 @@ use schemas::position::Position;
 pub const CHUNK_FIRST: usize = 1024;
 /// Chunks double up to this, bytes.
 pub const CHUNK_MAX: usize = 64 * 1024;
-/// Bytes in front of each row: shard, arrival, sub-sequence, two lengths.
-const HEADER: usize = 4 + 8 + 8 + 1 + 4;
+/// Bytes in front of each row: shard, arrival, sub-sequence, document, two lengths.
+const HEADER: usize = 4 + 8 + 8 + 4 + 1 + 4;
 
 /// A row as it goes into a buffer.
 #[derive(Debug, Clone, Copy)]
@@ -29,13 +29,15 @@ pub struct RowOut<'a> {
     pub shard: u32,
     pub sequence: &'a str,
     pub sub: u64,
+    pub document: u32,
     pub arrived_at: i64,
     pub data: &'a [u8],
 }
 
 impl RowOut<'_> {
     pub fn position(&self) -> Position {
-        Position::new(Arc::<str>::from(self.sequence), self.sub).expect("was a position when it was pushed")
+        let record = Position::new(Arc::<str>::from(self.sequence), self.sub);
+        record.expect("was a position when it was pushed").with_document(self.document)
     }
 }
 
@@ -72,6 +74,7 @@ impl Rope {
         chunk.extend_from_slice(&row.shard.to_le_bytes());
         chunk.extend_from_slice(&row.arrived_at.to_le_bytes());
         chunk.extend_from_slice(&row.position.sub().to_le_bytes());
+        chunk.extend_from_slice(&row.position.document().to_le_bytes());
         // Sequences have at most 129 digits, events less than 4 GiB: both are bounded where they enter.
         chunk.push(sequence.len() as u8);
         chunk.extend_from_slice(&(row.data.len() as u32).to_le_bytes());
@@ -128,10 +131,11 @@ impl<'a> Iterator for Rows<'a> {
         let shard = u32::from_le_bytes(self.take());
         let arrived_at = i64::from_le_bytes(self.take());
         let sub = u64::from_le_bytes(self.take());
+        let document = u32::from_le_bytes(self.take());
         let [digits] = self.take::<1>();
         let len = u32::from_le_bytes(self.take()) as usize;
         let sequence = std::str::from_utf8(self.slice(digits.into())).expect("decimal digits");
-        Some(RowOut { shard, sequence, sub, arrived_at, data: self.slice(len) })
+        Some(RowOut { shard, sequence, sub, document, arrived_at, data: self.slice(len) })
     }
 }
 
@@ -144,14 +148,15 @@ mod tests {
         let sizes = [0, 1, 900, 1024, 65_000, 70_000, 3, 200_000, 1];
         let mut rope = Rope::default();
         for (i, size) in sizes.iter().enumerate() {
-            let position = Position::from_numbers(i as u64 + 1, i as u64);
+            let position = Position::from_numbers(i as u64 + 1, i as u64).with_document(i as u32 % 3);
             let data = vec![b'a' + i as u8; *size];
             rope.push(RowIn { shard: i as u32, position: &position, arrived_at: -(i as i64), data: &data });
         }
         let back: Vec<_> = rope.iter().collect();
         assert_eq!(back.iter().map(|r| r.data.len()).collect::<Vec<_>>(), sizes);
         assert!(back.iter().enumerate().all(|(i, r)| r.data.iter().all(|b| *b == b'a' + i as u8)));
-        assert!(back.iter().enumerate().all(|(i, r)| r.position() == Position::from_numbers(i as u64 + 1, i as u64)));
+        let position = |i: usize| Position::from_numbers(i as u64 + 1, i as u64).with_document(i as u32 % 3);
+        assert!(back.iter().enumerate().all(|(i, r)| r.position() == position(i)));
         assert!(rope.allocated() >= rope.data_bytes() && rope.rows() == sizes.len() as u64);
     }
 

@@ -108,6 +108,7 @@ fn make_table(
             shard: shards[r.shard as usize].as_str(),
             sequence: r.sequence,
             sub: r.sub,
+            document: r.document,
             arrived_at: r.arrived_at,
             data: r.data,
         })

@@ -61,6 +61,7 @@ pub struct Row<'a> {
     /// Decimal digits, see [`schemas::position::Position`].
     pub sequence: &'a str,
     pub sub: u64,
+    pub document: u32,
     /// Milliseconds since the epoch.
     pub arrived_at: i64,
     /// The event: one strict JSON object in UTF-8, nested at most [`crate::encode::DEPTH_MAX`] deep (the pipeline has checked).

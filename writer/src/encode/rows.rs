@@ -157,8 +157,11 @@ fn append(
 /// As [`schemas::position::Position`] is written.
 fn write_position(row: &Row<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(row.sequence.as_bytes());
-    if row.sub != 0 {
+    if (row.sub, row.document) != (0, 0) {
         out.extend_from_slice(format!(".{}", row.sub).as_bytes());
+    }
+    if row.document != 0 {
+        out.extend_from_slice(format!(".{}", row.document).as_bytes());
     }
 }
 

@@ -124,6 +124,7 @@ fn the_writer_fills_its_own_columns() {
         shard: "s:shardId-0",
         sequence: "0049590338271490256608559692538361",
         sub,
+        document: 0,
         arrived_at: -5,
         data: b"{}",
     };

@@ -79,6 +79,7 @@ pub(super) fn rows<T: AsRef<[u8]>>(lines: &[T]) -> Vec<Row<'_>> {
         shard: "s:0",
         sequence: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"][n % 10],
         sub: 0,
+        document: 0,
         arrived_at: 1_700_000_000_000,
         data: AsRef::as_ref(line),
     };
