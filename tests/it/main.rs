@@ -15,4 +15,5 @@ mod json_test_suite;
 mod kill;
 mod kinesis;
 mod partitions;
+mod split;
 mod takeover;

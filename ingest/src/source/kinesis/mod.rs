@@ -34,6 +34,7 @@ pub use self::counters::KinesisCounters;
 use self::pace::Retry;
 use self::service::Service;
 use self::supervise::{Supervisor, Tasks};
+use super::split::Task;
 use super::{Claims, READ_AHEAD_BATCHES, Source, SourceError};
 use crate::record::Batch;
 
@@ -87,6 +88,8 @@ pub struct KinesisSettings {
     pub region: Option<String>,
     /// Default: the chain.
     pub access: Access,
+    /// Which shards this process reads. Default: all.
+    pub task: Task,
     /// Between two lists of the shards; they are also listed when a shard ends. Default 60 s.
     pub discover_every: Duration,
     /// A call that fails for so long without one success stops the source. Default 5 min.
@@ -114,6 +117,7 @@ impl KinesisSettings {
             endpoint_url: None,
             region: None,
             access: Access::Chain,
+            task: Task::WHOLE,
             discover_every: Duration::from_secs(60),
             give_up: Duration::from_secs(300),
             records_per_read: 10_000,
