@@ -164,7 +164,9 @@ pub async fn pipeline(
     if let (Taking::Gentle { .. }, true, Some((shard, by))) =
         (taking, opened.carried.shards.is_empty(), opened.theirs.first_key_value())
     {
-        return Err(RunError::NothingLeft(format!("nothing is left to do: shard {shard} and the others belong to {by}")));
+        return Err(RunError::NothingLeft(format!(
+            "nothing is left to do: shard {shard} and the others belong to {by}"
+        )));
     }
     let pipeline = Pipeline::open(opened, router, source, metrics.ingest.clone(), accept_loss).await?;
     let former = match taking {

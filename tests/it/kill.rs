@@ -7,9 +7,9 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tests::alluvium::{Lake, Running, attribute_events, loopback};
+use tests::emulator;
 use tests::firehose::Firehose;
 use tests::kinesis::Stream;
-use tests::emulator;
 use tests::numbered::{PUT_EVENTS, Producer, check};
 
 use crate::clients::{STREAM, intake_source};

@@ -249,7 +249,14 @@ impl Running {
         let log = lake.file("stderr.log");
         let sink = File::options().create(true).append(true).open(&log).expect("a log file");
         let mut command = command();
-        command.arg("run").arg("--config").arg(config).args(["--task", task]).current_dir(root()).stdout(Stdio::null()).stderr(sink);
+        command
+            .arg("run")
+            .arg("--config")
+            .arg(config)
+            .args(["--task", task])
+            .current_dir(root())
+            .stdout(Stdio::null())
+            .stderr(sink);
         Running { child: command.spawn().expect("alluvium starts"), admin: lake.admin.clone(), log }
     }
 

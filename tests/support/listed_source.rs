@@ -53,7 +53,15 @@ impl ListedSource {
             at += records.len();
             let to = records.last().expect("at least one").position.clone();
             let span = Span::new(std::mem::replace(&mut from, to.clone()), to);
-            out.push(Batch { shard: shard.clone(), span, records, behind_ms: None, seen_at: None, last: false, permit: None });
+            out.push(Batch {
+                shard: shard.clone(),
+                span,
+                records,
+                behind_ms: None,
+                seen_at: None,
+                last: false,
+                permit: None,
+            });
         }
         out
     }

@@ -11,10 +11,10 @@ use ingest::source::Source;
 use schemas::position::{Position, ShardId};
 use schemas::rules::Rules;
 use tokio_util::sync::CancellationToken;
-use writer::{Scope, Writer};
 use writer::settings::BufferSettings;
 use writer::shared::{Clock, Shared};
 use writer::store::Lake;
+use writer::{Scope, Writer};
 
 use crate::listed_source::ListedSource;
 

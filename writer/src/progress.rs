@@ -35,9 +35,7 @@ impl Track {
         match self.holds.keys().next() {
             // What was seen beyond the rows that hold it says nothing of them.
             Some(held) => Progress { watermark: held.clone(), ended: false, drained, seen_at: self.logged.seen_at },
-            None => {
-                Progress { watermark: self.read_through.clone(), ended: drained, drained, seen_at: self.seen_at }
-            }
+            None => Progress { watermark: self.read_through.clone(), ended: drained, drained, seen_at: self.seen_at },
         }
     }
 

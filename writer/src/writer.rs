@@ -193,7 +193,9 @@ impl Writer {
             return Ok(Taken::Theirs { writer });
         }
         let Some(state) = left.carried.shards.get_mut(shard) else {
-            return Err(WriterError::Corrupt(format!("shard {shard}: another process has an epoch of it that is gone")));
+            return Err(WriterError::Corrupt(format!(
+                "shard {shard}: another process has an epoch of it that is gone"
+            )));
         };
         state.epoch += 1;
         let epoch = state.epoch;

@@ -13,8 +13,8 @@ use super::{CliError, RunArgs};
 use crate::admin::{self, Admin, Health};
 use crate::assemble::{self, Counters, Ownership};
 use crate::config::{Config, SourceConfig};
-use crate::metrics::Metrics;
 use crate::error::RunError;
+use crate::metrics::Metrics;
 use crate::metrics::sources;
 use crate::source::split::Task;
 use crate::source::{READ_AHEAD_BATCHES, Source};
@@ -87,8 +87,7 @@ impl Run<'_> {
         stop: CancellationToken,
     ) -> Result<(), RunError> {
         // A stop while starting leaves what a crash would leave: nothing is half done that the next start does not finish.
-        let starting =
-            assemble::pipeline(self.config, source, self.metrics, self.clock, self.accept_loss, ownership);
+        let starting = assemble::pipeline(self.config, source, self.metrics, self.clock, self.accept_loss, ownership);
         let Some(started) = stop.run_until_cancelled(starting).await else { return Ok(()) };
         let (pipeline, _) = started?;
         self.health.recovered(STARTING);

@@ -191,12 +191,7 @@ async fn claim_one(state: &Store, writer: &str, shard: ShardId, epoch: u64) -> R
 }
 
 /// Creates one epoch. If another writer has been faster: its name.
-pub async fn try_claim(
-    state: &Store,
-    writer: &str,
-    shard: ShardId,
-    epoch: u64,
-) -> Result<Option<String>, WriterError> {
+pub async fn try_claim(state: &Store, writer: &str, shard: ShardId, epoch: u64) -> Result<Option<String>, WriterError> {
     let name = layout::epoch(&shard, epoch);
     let claim = Epoch { format: FORMAT, shard, epoch, writer: writer.to_string() };
     let bytes = serde_json::to_vec_pretty(&claim).expect("strings and numbers serialise");

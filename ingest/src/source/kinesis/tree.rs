@@ -233,7 +233,10 @@ mod tests {
         tree.heard("1", Start::At(3), false);
         assert!(tree.ready().is_empty());
         tree.heard("1", Start::At(3), true);
-        assert_eq!((tree.ready(), tree.awaited(), tree.first_start("2")), (vec!["2".to_string()], vec![], Start::At(3)));
+        assert_eq!(
+            (tree.ready(), tree.awaited(), tree.first_start("2")),
+            (vec!["2".to_string()], vec![], Start::At(3))
+        );
     }
 
     #[test]
