@@ -9,6 +9,7 @@ mod demo;
 mod end_to_end;
 mod failures;
 mod forward;
+mod fuzz_corpus;
 mod house;
 mod instruments;
 mod json_test_suite;

@@ -11,6 +11,7 @@ mod tests;
 pub mod typed;
 pub mod value;
 
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -67,6 +68,18 @@ fn compile(keys: &[(String, String)], lines: &[usize], file: &str) -> Result<Key
     Keys::compile(keys, Budget::default(), &|n| (file.to_string(), lines.get(n).copied()))
 }
 
+/// What is wrong with a program quotes it, and what a variable in it holds may be a secret.
+fn without_values(problem: Problem, typed: &Typed) -> Problem {
+    let about = |key: &&Key| problem.message.starts_with(&format!("key `{}`:", key.name));
+    match typed.keys.iter().filter(|key| key.typed != key.program).find(about) {
+        None => problem,
+        Some(Key { name, .. }) => {
+            let message = format!("key `{name}`: is no program once its variables are filled in; write it without them");
+            Problem { message, ..problem }
+        }
+    }
+}
+
 /// The process's environment.
 pub fn process_env(name: &str) -> Option<String> {
     std::env::var(name).ok()
@@ -88,7 +101,7 @@ pub fn load(path: &Path, lookup: Lookup<'_>) -> Result<Config, Vec<Problem>> {
     };
     let (named, lines): (Vec<_>, Vec<_>) = keys.into_iter().map(|k| ((k.name, k.program), k.line)).unzip();
     match compile(&named, &lines, &file) {
-        Err(wrong) if !named.is_empty() => problems.extend(wrong),
+        Err(wrong) if !named.is_empty() => problems.extend(wrong.into_iter().map(|p| without_values(p, &typed))),
         _ => {}
     }
     let built = table.and_then(|(spec, table_file)| {
@@ -112,12 +125,16 @@ fn in_order(mut problems: Vec<Problem>, file: &str) -> Vec<Problem> {
 /// Longest file that is read as configuration or table spec.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
+/// Reads no more than that, whatever the length claims: a device has none.
 fn read_text(path: &Path) -> Result<String, String> {
-    let length = std::fs::metadata(path).map_err(|e| format!("cannot be read: {}", plain(&e)))?.len();
-    if length > FILE_BYTES_MAX {
-        return Err(format!("has {length} bytes, more than {FILE_BYTES_MAX}"));
+    let unreadable = |e: std::io::Error| format!("cannot be read: {}", plain(&e));
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(format!("has more than {FILE_BYTES_MAX} bytes"));
     }
-    std::fs::read_to_string(path).map_err(|e| format!("cannot be read: {}", plain(&e)))
+    String::from_utf8(bytes).map_err(|_| "cannot be read: is not UTF-8 text".to_string())
 }
 
 /// The operating system's words in lower case, without its number.
