@@ -302,6 +302,38 @@ pub static SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        name: "decode",
+        need: Need::Optional,
+        doc: "How a record becomes events: it is one JSON object, or several, on lines of their own or one behind the other, plain \
+              or compressed with gzip or zstd.",
+        fields: &[
+            field(
+                "documents",
+                Kind::Count { min: 1, max: 1_000_000 },
+                Default("10000"),
+                "500",
+                "JSON objects in one record at most. A record with more goes to the errors output whole, with the reason \
+                 `too_many_documents`. Firehose takes 500; the default holds a record of 1 MiB with objects of 100 bytes.",
+            ),
+            field(
+                "decompress",
+                Kind::Choice(&["auto", "off"]),
+                Default("auto"),
+                "off",
+                "`auto` decompresses records that begin as gzip or zstd does, which no JSON text does. Once: what is in it is not \
+                 decompressed again.",
+            ),
+            field(
+                "decompressed_size",
+                Kind::Size { min: "1 KiB", max: "1 GiB" },
+                Default("64 MiB"),
+                "256 MiB",
+                "Bytes of one record after decompression at most. A larger one goes to the errors output as it came, with the \
+                 reason `too_large`.",
+            ),
+        ],
+    },
+    Section {
         name: "buffer",
         need: Need::Optional,
         doc: "When the open buffer of a partition becomes a file: at the first of these limits. Every file's reason is in the \

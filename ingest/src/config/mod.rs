@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use schemas::problem::{Problem, nearest};
-use schemas::rules::{ParquetSettings, Rules};
+use schemas::rules::{DecodeSettings, ParquetSettings, Rules};
 use schemas::table::TableSpec;
 use writer::settings::{BufferSettings, LakeSettings};
 
@@ -42,6 +42,7 @@ pub struct Config {
     pub lake: LakeSettings,
     pub buffer: BufferSettings,
     pub parquet: ParquetSettings,
+    pub decode: DecodeSettings,
     /// Where the admin endpoint listens; `None`: off.
     pub admin: Option<SocketAddr>,
     shown: serde_json::Value,
@@ -50,7 +51,8 @@ pub struct Config {
 impl Config {
     /// Everything that decides which file a record goes to and what that file's bytes are.
     pub fn rules(&self) -> Rules {
-        Rules::new(self.keys.clone(), &self.table, self.parquet.clone())
+        let rules = Rules::new(self.keys.clone(), &self.table, self.parquet.clone());
+        Rules { decode: self.decode.clone(), ..rules }
     }
 
     /// Compiles the keys; problems name the line in the config file.
@@ -263,6 +265,7 @@ fn build(typed: &Typed, folder: &Path, parts: Parts) -> Option<Config> {
         lake: lake(typed)?,
         buffer: buffer(typed)?,
         parquet: parquet(typed)?,
+        decode: decode(typed)?,
         admin: typed.address("admin", "listen"),
         file: parts.file,
         keys: parts.keys,
@@ -302,5 +305,13 @@ fn parquet(typed: &Typed) -> Option<ParquetSettings> {
         page_bytes: usize::try_from(typed.number("parquet", "page_size")?).ok()?,
         dictionary: typed.flag("parquet", "dictionary"),
         page_index: typed.flag("parquet", "page_index"),
+    })
+}
+
+fn decode(typed: &Typed) -> Option<DecodeSettings> {
+    Some(DecodeSettings {
+        documents: u32::try_from(typed.number("decode", "documents")?).ok()?,
+        decompress: typed.text("decode", "decompress")? == "auto",
+        decompressed_bytes: typed.number("decode", "decompressed_size")?,
     })
 }
