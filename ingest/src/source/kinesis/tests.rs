@@ -1,6 +1,7 @@
 //! The source against a stream in memory.
 
 mod fake;
+mod fanout;
 mod known;
 mod reread;
 
