@@ -9,6 +9,7 @@
 
 mod api;
 mod counters;
+mod kpl;
 mod pace;
 mod reread;
 mod service;

@@ -1,7 +1,9 @@
 //! The source against a stream in memory.
 
+mod aggregate;
 mod fake;
 mod known;
+mod kpl;
 mod reread;
 
 use std::collections::BTreeMap;
