@@ -11,6 +11,7 @@
 mod api;
 mod consumer;
 mod counters;
+mod kpl;
 mod fanout;
 mod pace;
 mod reread;
