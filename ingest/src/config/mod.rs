@@ -206,9 +206,9 @@ fn order_keys(typed: &Typed, spec: &TableSpec, file: &str, problems: &mut Vec<Pr
 /// What concerns several fields.
 fn check_together(typed: &Typed, file: &str, problems: &mut Vec<Problem>) {
     let mut problem = |line: Option<usize>, message: String| problems.push(Problem::new(file, line, message));
-    if typed.text("source.kinesis", "reader").is_some_and(|r| r == "fan-out") {
-        let message = "`reader`: fan-out is not in this version; write reader = \"polling\"";
-        problem(typed.line("source.kinesis", "reader"), message.into());
+    let consumer = typed.text("source.kinesis", "consumer");
+    if let Some(Err(message)) = consumer.map(|name| source::check_consumer(&name)) {
+        problem(typed.line("source.kinesis", "consumer"), message);
     }
     if typed.has("intake") && !typed.has("source.kinesis") {
         let message =
