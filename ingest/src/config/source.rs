@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
+
 use super::intake;
 use super::typed::Typed;
 use super::value::Value;
 use crate::source::intake::IntakeSettings;
 use crate::source::intake::settings::EndpointSettings;
-use crate::source::kinesis::KinesisSettings;
+use crate::source::kinesis::{KinesisSettings, ReaderSetting};
 
 /// Where records come from.
 #[derive(Debug, Clone)]
@@ -29,6 +31,7 @@ fn kinesis(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
     let section = "source.kinesis";
     let Some(Value::Start(start)) = typed.value(section, "start") else { return None };
     let settings = KinesisSettings {
+        reader: reader(typed)?,
         region: typed.text(section, "region"),
         endpoint_url: typed.text(section, "endpoint_url"),
         discover_every: typed.time(section, "discover_every")?,
@@ -44,6 +47,36 @@ fn kinesis(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
         false => None,
     };
     Some(SourceConfig::Kinesis { settings, forward })
+}
+
+fn reader(typed: &Typed) -> Option<ReaderSetting> {
+    if typed.text("source.kinesis", "reader")? == "polling" {
+        return Some(ReaderSetting::Polling);
+    }
+    let named = typed.text("source.kinesis", "consumer");
+    let consumer = named.or_else(|| typed.text("lake", "state").map(|state| consumer_of(&state)))?;
+    Some(ReaderSetting::FanOut { consumer })
+}
+
+/// Processes of one lake share a consumer, as they share its shards; two lakes on one stream must not.
+fn consumer_of(state: &str) -> String {
+    let digest = Sha256::digest(state);
+    let hex: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("alluvium-{hex}")
+}
+
+/// Longest name the service takes.
+const CONSUMER_BYTES_MAX: usize = 128;
+
+/// What is wrong with the name of a consumer, by the service's rule.
+pub(super) fn check_consumer(name: &str) -> Result<(), String> {
+    let good = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    if !name.is_empty() && name.len() <= CONSUMER_BYTES_MAX && name.chars().all(good) {
+        return Ok(());
+    }
+    Err(format!(
+        "`consumer`: `{name}` is no consumer's name; write 1 to {CONSUMER_BYTES_MAX} letters, digits, _ . and -"
+    ))
 }
 
 fn journal(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
