@@ -138,7 +138,7 @@ impl Pipeline {
             None => {
                 let start = request.first_start;
                 self.writer.claim(&request.shard, start.clone()).await?;
-                let resume = Resume { after: Position::zero(), start, ended: false };
+                let resume = Resume { after: Position::zero(), start, ended: false, seen_at: None };
                 self.resume.insert(request.shard.clone(), resume.clone());
                 self.metrics.shards_owned.set(self.resume.len() as i64);
                 resume

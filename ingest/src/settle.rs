@@ -67,7 +67,7 @@ fn pending_rules(carried: &Carried) -> BTreeSet<String> {
 }
 
 fn resume(state: &ShardState) -> Resume {
-    Resume { after: state.highest_mark().clone(), start: state.start.clone(), ended: state.ended }
+    Resume { after: state.highest_mark().clone(), start: state.start.clone(), ended: state.ended, seen_at: None }
 }
 
 /// What is left under one set of rules.
@@ -145,7 +145,7 @@ impl Again<'_> {
         let (send, batches) = mpsc::channel::<Batch>(REREAD_AHEAD);
         let (source, shard, start, span) = (self.source.clone(), shard.clone(), start.clone(), span.clone());
         let name = shard.clone();
-        let task = tokio::spawn(async move { source.reread(&shard, &start, &span, send).await });
+        let task = tokio::spawn(async move { source.reread(&shard, &start, &span, None, send).await });
         Reading { shard: name, batches, task }
     }
 }

@@ -99,7 +99,7 @@ impl Reading {
 
 async fn answer(mut claimed: mpsc::Receiver<ClaimRequest>, known: Known) {
     while let Some(ClaimRequest { shard, first_start, reply }) = claimed.recv().await {
-        let fresh = Resume { after: Position::zero(), start: first_start, ended: false };
+        let fresh = Resume { after: Position::zero(), start: first_start, ended: false, seen_at: None };
         let resume = known.lock().expect("nothing panics holding it").entry(shard).or_insert(fresh).clone();
         reply.send(resume).expect("the source waits for it");
     }
@@ -251,7 +251,7 @@ fn reread(stream: &Stream, shard: &ShardId, span: &Span) -> Result<Vec<Batch>, S
             }
             all
         });
-        source.reread(shard, &Start::TrimHorizon, span, out).await?;
+        source.reread(shard, &Start::TrimHorizon, span, None, out).await?;
         Ok(gather.await.expect("does not panic"))
     })
 }

@@ -69,7 +69,8 @@ impl Lines {
             let end = records.last().map_or_else(|| from.clone(), |r| r.position.clone());
             let span = Span::new(std::mem::replace(&mut from, end.clone()), end);
             let last = ended && to.is_none();
-            let batch = Batch { shard: self.shard.clone(), span, records, behind_ms: None, last, permit: None };
+            let batch =
+                Batch { shard: self.shard.clone(), span, records, behind_ms: None, seen_at: None, last, permit: None };
             if out.blocking_send(batch).is_err() || done {
                 return Ok(());
             }
@@ -118,6 +119,7 @@ impl Source for FileSource {
         _shard: &ShardId,
         _start: &Start,
         span: &Span,
+        _seen_at: Option<i64>,
         out: mpsc::Sender<Batch>,
     ) -> Result<(), SourceError> {
         self.send(span.from.clone(), Some(span.to.clone()), out).await

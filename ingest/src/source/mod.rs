@@ -3,6 +3,7 @@
 pub mod file;
 pub mod intake;
 pub mod kinesis;
+pub mod loss;
 
 use std::sync::Arc;
 
@@ -28,7 +29,13 @@ pub enum SourceError {
     Config(String),
     /// Records that are not stored yet are no longer there.
     #[error("shard {shard}: records after {after} are no longer in the source: {message}")]
-    Lost { shard: ShardId, after: Position, message: String },
+    Lost {
+        shard: ShardId,
+        after: Position,
+        /// The first record behind the lost ones, where it is known.
+        first: Option<Position>,
+        message: String,
+    },
     /// The pipeline is gone; it says why itself.
     #[error("pipeline closed")]
     Closed,
@@ -42,6 +49,8 @@ pub struct Resume {
     pub start: Start,
     /// The shard was read and stored to its end.
     pub ended: bool,
+    /// At this instant (milliseconds since the epoch) the shard held nothing behind `after`.
+    pub seen_at: Option<i64>,
 }
 
 /// One shard asked for.
@@ -90,12 +99,16 @@ pub trait Source: Send + Sync + std::fmt::Debug + 'static {
     async fn run(&self, claims: Claims, out: mpsc::Sender<Batch>, stop: CancellationToken) -> Result<(), SourceError>;
 
     /// Reads exactly `span` of a shard again and sends it as chained batches, the last one ending at `span.to`. `span.from` zero
-    /// means from `start`. Used by recovery, before [`Source::run`].
+    /// means from `start`. A span that ends inside a record gets the whole record. Used by recovery, before [`Source::run`].
+    ///
+    /// `seen_at`: at this instant the shard held nothing behind `span.from`, or nothing behind a position before it. By it a
+    /// source that forgets by time tells what it may forget from a loss.
     async fn reread(
         &self,
         shard: &ShardId,
         start: &Start,
         span: &Span,
+        seen_at: Option<i64>,
         out: mpsc::Sender<Batch>,
     ) -> Result<(), SourceError>;
 

@@ -231,7 +231,8 @@ impl IntakeSource {
             };
             return Ok(Cursor { from: Position::zero(), after: released, skip_before });
         }
-        let lost = |message| SourceError::Lost { shard: self.shard.clone(), after: after.clone(), message };
+        let lost =
+            |message| SourceError::Lost { shard: self.shard.clone(), after: after.clone(), first: None, message };
         let at = At::of(after).ok_or_else(|| lost("this is no position of a journal".to_string()))?;
         if at < released {
             return Err(lost(format!("the journal begins after {released}")));
@@ -262,7 +263,7 @@ impl IntakeSource {
         let lag = if chunk.to == limit { 0 } else { self.clock.now().saturating_sub(newest) };
         let records = cursor.skip(chunk.records);
         let behind_ms = Some(u64::try_from(lag).unwrap_or(0));
-        Batch { shard: self.shard.clone(), span, records, behind_ms, last: false, permit: None }
+        Batch { shard: self.shard.clone(), span, records, behind_ms, seen_at: None, last: false, permit: None }
     }
 
     fn own(&self, shard: &ShardId) -> Result<(), SourceError> {
@@ -318,6 +319,7 @@ impl Source for IntakeSource {
         shard: &ShardId,
         start: &Start,
         span: &Span,
+        _seen_at: Option<i64>,
         out: mpsc::Sender<Batch>,
     ) -> Result<(), SourceError> {
         self.own(shard)?;
@@ -345,9 +347,12 @@ fn opening(error: JournalError) -> SourceError {
 
 fn reading(shard: &ShardId, cursor: &Cursor, error: JournalError) -> SourceError {
     match error {
-        JournalError::Io { kind: std::io::ErrorKind::NotFound, .. } => {
-            SourceError::Lost { shard: shard.clone(), after: cursor.from.clone(), message: error.to_string() }
-        }
+        JournalError::Io { kind: std::io::ErrorKind::NotFound, .. } => SourceError::Lost {
+            shard: shard.clone(),
+            after: cursor.from.clone(),
+            first: None,
+            message: error.to_string(),
+        },
         _ => SourceError::Environment {
             doing: format!("reading shard {shard} after {}", cursor.from),
             message: error.to_string(),

@@ -56,7 +56,7 @@ fn at(n: u64) -> Position {
 }
 
 fn resume(after: Position, start: Start, ended: bool) -> Resume {
-    Resume { after, start, ended }
+    Resume { after, start, ended, seen_at: None }
 }
 
 /// What the pipeline knows of each shard.
@@ -222,7 +222,7 @@ async fn a_shard_is_resumed_after_its_position_and_an_ended_one_is_not_read() {
     let batches = run.take(4, 0).await;
     assert_eq!(numbers(&batches, "s1"), [7, 8, 9, 10]);
     assert_eq!(batches[0].span.from, at(6));
-    assert_eq!(fake.iterators(), [("s1".to_string(), ReadFrom::After(at(6)))]);
+    assert_eq!(fake.iterators(), [("s1".to_string(), ReadFrom::Record(at(6)))]);
 }
 
 #[tokio::test]
@@ -263,7 +263,7 @@ async fn an_iterator_that_expires_later_goes_on_after_the_last_record() {
     }
     fake.put("s0", 2);
     assert_eq!(numbers(&run.take(2, 0).await, "s0"), [4, 5]);
-    assert_eq!(fake.iterators()[1].1, ReadFrom::After(at(3)));
+    assert_eq!(fake.iterators()[1].1, ReadFrom::Record(at(3)));
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ fn run_knowing(source: IntakeSource, after: Position, known: Arc<[(ShardId, Posi
     let (requests, mut asked) = mpsc::channel::<ClaimRequest>(1);
     tokio::spawn(async move {
         while let Some(request) = asked.recv().await {
-            let resume = Resume { after: after.clone(), start: request.first_start, ended: false };
+            let resume = Resume { after: after.clone(), start: request.first_start, ended: false, seen_at: None };
             request.reply.send(resume).expect("someone waits");
         }
     });
@@ -67,7 +67,7 @@ impl Running {
 
 async fn reread(source: &IntakeSource, span: &Span) -> Result<(Vec<String>, Position), SourceError> {
     let (out, mut batches) = mpsc::channel(64);
-    source.reread(source.shard(), &Start::TrimHorizon, span, out).await?;
+    source.reread(source.shard(), &Start::TrimHorizon, span, None, out).await?;
     let (mut texts, mut at) = (Vec::new(), span.from.clone());
     while let Some(batch) = batches.recv().await {
         assert_eq!(batch.span.from, at);
@@ -166,7 +166,8 @@ async fn nothing_is_taken_before_the_position_to_read_on_from_is_checked() {
     let request = asked.recv().await.expect("a claim");
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert_eq!(*source.bound().borrow(), None, "a record taken now would hide that the journal ends too early");
-    let resume = Resume { after: Position::from_numbers(1, 100), start: request.first_start, ended: false };
+    let resume =
+        Resume { after: Position::from_numbers(1, 100), start: request.first_start, ended: false, seen_at: None };
     request.reply.send(resume).expect("someone waits");
     assert!(matches!(task.await, Ok(Err(SourceError::Lost { .. }))));
 }
@@ -196,7 +197,7 @@ async fn an_instant_to_start_at_passes_over_what_arrived_before() {
     let to = Position::from(source.journal.tip().borrow().durable);
     let (out, mut batches) = mpsc::channel(4);
     let span = Span::new(Position::zero(), to.clone());
-    source.reread(source.shard(), &Start::At(20), &span, out).await.expect("reads");
+    source.reread(source.shard(), &Start::At(20), &span, None, out).await.expect("reads");
     let batch = batches.recv().await.expect("a batch");
     assert_eq!((batch.span.to, batch.records.len()), (to, 2));
 }
