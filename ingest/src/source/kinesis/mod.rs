@@ -11,8 +11,8 @@
 mod api;
 mod consumer;
 mod counters;
-mod kpl;
 mod fanout;
+mod kpl;
 mod pace;
 mod reread;
 mod service;
