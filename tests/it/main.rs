@@ -8,6 +8,7 @@ mod ddl;
 mod demo;
 mod end_to_end;
 mod failures;
+mod fanout;
 mod forward;
 mod house;
 mod instruments;
