@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use schemas::position::ShardId;
 use tokio_util::sync::CancellationToken;
 use writer::Writer;
 use writer::commit::cut::FileRules;
@@ -20,6 +19,7 @@ use crate::source::intake::forward::KinesisSink;
 use crate::source::intake::server::{self, Intake};
 use crate::source::intake::{IntakeSettings, IntakeSource};
 use crate::source::kinesis::{KinesisCounters, KinesisSettings, KinesisSource};
+use crate::source::loss::AcceptedLoss;
 use crate::source::{Source, SourceError};
 
 /// The wall clock.
@@ -96,7 +96,7 @@ pub async fn pipeline(
     source: Arc<dyn Source>,
     metrics: &Metrics,
     clock: &Clock,
-    accept_loss: &[ShardId],
+    accept_loss: &[AcceptedLoss],
 ) -> Result<(Pipeline, Arc<Shared>), RunError> {
     let rules = config.rules();
     let router = Router::compile(&rules, &config.file)?;

@@ -19,6 +19,7 @@ use crate::metrics::IngestMetrics;
 use crate::record::{Batch, Record};
 use crate::route::Router;
 use crate::settle::settle;
+use crate::source::loss::AcceptedLoss;
 use crate::source::{ClaimRequest, Claims, READ_AHEAD_BATCHES, Resume, Source, SourceError};
 
 /// Claims waiting for an answer.
@@ -39,17 +40,18 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Finishes what former owners have left. Shards in `accept_loss` are given up for good: the source no longer has them.
+    /// Finishes what former owners have left. What is named in `accept_loss` may be missing, and shards
+    /// named as a whole are given up for good: the source no longer has them.
     pub async fn open(
         opened: Opened,
         mut router: Router,
         source: Arc<dyn Source>,
         metrics: IngestMetrics,
-        accept_loss: &[ShardId],
+        accept_loss: &[AcceptedLoss],
     ) -> Result<Pipeline, RunError> {
         let Opened { mut writer, carried, written } = opened;
-        let mut resume = settle(&mut writer, &carried, &source, &mut router).await?;
-        for shard in accept_loss {
+        let mut resume = settle(&mut writer, &carried, &source, &mut router, accept_loss).await?;
+        for shard in accept_loss.iter().filter_map(AcceptedLoss::whole_shard) {
             give_up(&writer, shard, resume.get_mut(shard))?;
         }
         metrics.shards_owned.set(resume.len() as i64);

@@ -21,6 +21,7 @@ use crate::error::RunError;
 use crate::pipeline::reject_line;
 use crate::record::{Batch, Record};
 use crate::route::Router;
+use crate::source::loss::AcceptedLoss;
 use crate::source::{Resume, Source, SourceError};
 
 /// Batches of a span read again that wait to be taken in.
@@ -32,6 +33,7 @@ pub async fn settle(
     carried: &Carried,
     source: &Arc<dyn Source>,
     current: &mut Router,
+    accepted: &[AcceptedLoss],
 ) -> Result<HashMap<ShardId, Resume>, RunError> {
     let current_rules = current.file_rules().clone();
     let mut fingerprints = pending_rules(carried);
@@ -43,7 +45,7 @@ pub async fn settle(
         let document = writer.load_rules(fingerprint).await?;
         let mut router = Router::of_former(&document, fingerprint)?;
         writer.set_rules(router.file_rules().clone());
-        Again { carried, fingerprint, source }.finish(writer, &mut router).await?;
+        Again { carried, fingerprint, source, accepted }.finish(writer, &mut router).await?;
         writer.cut_all(FlushReason::Rules).await?;
         writer.settle().await?;
     }
@@ -51,7 +53,7 @@ pub async fn settle(
         writer.set_rules(current_rules.clone());
     }
     if has_current {
-        Again { carried, fingerprint: &current_rules.fingerprint, source }.finish(writer, current).await?;
+        Again { carried, fingerprint: &current_rules.fingerprint, source, accepted }.finish(writer, current).await?;
     }
     if !carried.unfinished.is_empty() {
         writer.redone().await?;
@@ -75,6 +77,8 @@ struct Again<'a> {
     carried: &'a Carried,
     fingerprint: &'a str,
     source: &'a Arc<dyn Source>,
+    /// What may be missing.
+    accepted: &'a [AcceptedLoss],
 }
 
 impl Again<'_> {
@@ -108,7 +112,8 @@ impl Again<'_> {
             }
             reading.ended().await?;
         }
-        Ok(writer.store_redo(group).await?)
+        let may_miss = |shard: &ShardId, span: &Span| self.accepted.iter().any(|loss| loss.touches(shard, span));
+        Ok(writer.store_redo(group, &may_miss).await?)
     }
 
     /// Takes in the rows up to the highest mark that no cut has.

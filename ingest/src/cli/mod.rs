@@ -19,6 +19,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, Config};
 use crate::logs::LogFormat;
+use crate::source::loss::AcceptedLoss;
 pub use error::{CliError, Kind};
 
 /// JSON events in, partitioned Parquet out, exactly once
@@ -67,9 +68,10 @@ pub struct RunArgs {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-    /// Give up a shard that the source no longer has, and with it what it held unread; can be repeated
-    #[arg(long, value_name = "SHARD")]
-    pub accept_loss: Vec<String>,
+    /// Go on without records that the source no longer has: SHARD if it is gone with all it held unread, SHARD:FROM-TO if
+    /// retention took what stood between two positions, SHARD:FROM- for all that is missing behind one; can be repeated
+    #[arg(long, value_name = "LOSS")]
+    pub accept_loss: Vec<AcceptedLoss>,
 }
 
 /// Arguments of `check`.

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
-use schemas::position::ShardId;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -15,6 +14,7 @@ use crate::config::{Config, SourceConfig};
 use crate::metrics::Metrics;
 use crate::metrics::sources;
 use crate::source::READ_AHEAD_BATCHES;
+use crate::source::loss::AcceptedLoss;
 
 /// Exit code after a second signal: not everything read is stored, and the next start does it.
 const STOPPED_AT_ONCE: i32 = 130;
@@ -24,8 +24,11 @@ const STARTING: &str = "start";
 
 /// Consumes until SIGTERM or SIGINT, then cuts, stores, releases.
 pub async fn run(args: RunArgs) -> Result<(), CliError> {
-    let config = super::load(&args.config)?;
-    let accept_loss: Vec<ShardId> = args.accept_loss.into_iter().map(ShardId::new).collect();
+    let mut config = super::load(&args.config)?;
+    let accept_loss = args.accept_loss;
+    if let SourceConfig::Kinesis { settings, .. } = &mut config.source {
+        settings.accepted_loss.clone_from(&accept_loss);
+    }
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
     let served = CancellationToken::new();
@@ -36,7 +39,7 @@ pub async fn run(args: RunArgs) -> Result<(), CliError> {
 
 async fn consume(
     config: &Config,
-    accept_loss: &[ShardId],
+    accept_loss: &[AcceptedLoss],
     stop: CancellationToken,
     served: CancellationToken,
 ) -> Result<(), CliError> {

@@ -1,11 +1,13 @@
 //! The source against a stream in memory.
 
 mod aggregate;
+mod aggregates;
 mod fake;
 mod fanout;
 mod known;
 mod kpl;
 mod reread;
+mod retention;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
