@@ -2,6 +2,7 @@
 //!
 //! A module is a promise; what belongs to none of them is a unit test of its crate.
 
+mod aggregates;
 mod clients;
 mod crash_points;
 mod ddl;

@@ -162,3 +162,58 @@ fn differs(pending: &Pending, had: (u64, u64), has: (u64, u64)) -> WriterError {
         has.1
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use schemas::log_entry::FlushReason;
+
+    use super::*;
+
+    fn file(rows: u64, rejects: u64) -> File {
+        let object = |rows, path: &str| Object { path: path.into(), rows, bytes: 10 * rows, crc32: 7 };
+        let span = Span::new(Position::from_numbers(3, 0), Position::from_numbers(9, 0));
+        File {
+            target: Target::Table("day=1".into()),
+            object: (rows > 0).then(|| object(rows, "day=1/a.parquet")),
+            rejects: (rejects > 0).then(|| object(rejects, "format/a")),
+            reason: FlushReason::Age,
+            data_bytes: 100,
+            spans: [(ShardId::new("s"), span)].into(),
+        }
+    }
+
+    fn compared(had: (u64, u64), has: (u64, u64), may_miss: &MayMiss<'_>) -> Result<(), WriterError> {
+        let had = file(had.0, had.1);
+        let buffer = Buffer::new(had.target.clone(), 0);
+        let pending = Pending { by: "w".into(), cut: 4, number: 0, file: had, buffer };
+        let made = Made {
+            file: file(has.0, has.1),
+            object: Bytes::new(),
+            rejects: Bytes::new(),
+            rejected: 0,
+            dropped: BTreeMap::new(),
+            oldest: 0,
+        };
+        compare(&pending, &made, may_miss)
+    }
+
+    #[test]
+    fn a_file_with_fewer_rows_is_refused_with_its_spans() {
+        let none: &MayMiss<'_> = &|_, _| false;
+        assert!(compared((5, 2), (5, 2), none).is_ok());
+        for has in [(4, 2), (5, 1), (6, 2), (0, 0)] {
+            let error = compared((5, 2), has, none).expect_err("rows are missing").to_string();
+            assert!(error.contains("its spans s:3-9 read again"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_whose_rows_may_be_missing_has_fewer_and_never_more() {
+        let of_s: &MayMiss<'_> = &|shard, span| shard.as_str() == "s" && span.contains(&Position::from_numbers(5, 0));
+        for has in [(4, 2), (5, 1), (0, 0)] {
+            assert!(compared((5, 2), has, of_s).is_ok(), "{has:?}");
+        }
+        assert!(compared((5, 2), (6, 1), of_s).is_err() && compared((5, 2), (4, 3), of_s).is_err());
+    }
+}
