@@ -50,6 +50,7 @@ use self::shard::ShardReader;
 use self::supervise::{Supervisor, Tasks};
 use self::tree::ListedShard;
 use super::loss::AcceptedLoss;
+use super::split::Task;
 use super::{Claims, READ_AHEAD_BATCHES, Resume, Source, SourceError};
 use crate::record::Batch;
 
@@ -116,6 +117,8 @@ pub struct KinesisSettings {
     pub region: Option<String>,
     /// Default: the chain.
     pub access: Access,
+    /// Which shards this process reads. Default: all.
+    pub task: Task,
     /// Between two lists of the shards; they are also listed when a shard ends. Default 60 s.
     pub discover_every: Duration,
     /// A call that fails for so long without one success stops the source. Default 5 min.
@@ -145,6 +148,7 @@ impl KinesisSettings {
             endpoint_url: None,
             region: None,
             access: Access::Chain,
+            task: Task::WHOLE,
             discover_every: Duration::from_secs(60),
             give_up: Duration::from_secs(300),
             records_per_read: 10_000,
