@@ -242,7 +242,7 @@ async fn a_restart_exactly_at_a_split_reports_the_end_once_more_and_goes_on_with
 }
 
 #[tokio::test]
-async fn an_iterator_that_expires_before_any_record_goes_back_to_the_same_instant() {
+async fn trap_6_an_iterator_that_expires_before_any_record_goes_back_to_the_same_instant() {
     let fake = Arc::new(FakeStream::new(&["s0"]));
     fake.fail(Call::Records, &Failure::Expired("five minutes".into()), 2);
     let mut run = start(&fake, settings(StartSetting::Latest), &[]);
