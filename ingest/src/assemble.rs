@@ -19,6 +19,7 @@ use crate::source::intake::counters::IntakeCounters;
 use crate::source::intake::forward::KinesisSink;
 use crate::source::intake::server::{self, Intake};
 use crate::source::intake::{IntakeSettings, IntakeSource};
+use crate::source::kcl::{KclCounters, KclSource};
 use crate::source::kinesis::{KinesisCounters, KinesisSettings, KinesisSource};
 use crate::source::{Source, SourceError};
 
@@ -32,6 +33,7 @@ pub fn wall_clock() -> Clock {
 pub struct Counters {
     pub kinesis: Option<Arc<KinesisCounters>>,
     pub intake: Option<Arc<IntakeCounters>>,
+    pub kcl: Option<Arc<KclCounters>>,
 }
 
 /// A source, and what is known of it beside its records.
@@ -49,10 +51,16 @@ pub async fn source(config: &SourceConfig, clock: &Clock) -> Result<Opened, Sour
         SourceConfig::Kinesis { settings, .. } => {
             let source = Arc::new(KinesisSource::connect(settings.clone(), clock.clone()).await?);
             source.check().await?;
-            let counters = Counters { kinesis: Some(source.counters()), intake: None };
+            let counters = Counters { kinesis: Some(source.counters()), ..Counters::default() };
             Ok(Opened { source, counters, intake: None })
         }
         SourceConfig::Intake(settings) => open_intake(settings.clone(), clock).await,
+        SourceConfig::Kcl(settings) => {
+            let source = Arc::new(KclSource::open(settings.clone(), clock.clone()).await?);
+            source.check().await?;
+            let (kinesis, kcl) = (Some(source.kinesis_counters()), Some(source.counters()));
+            Ok(Opened { source, counters: Counters { kinesis, kcl, intake: None }, intake: None })
+        }
     }
 }
 
@@ -65,7 +73,7 @@ async fn open_intake(settings: IntakeSettings, clock: &Clock) -> Result<Opened, 
         .await
         .map_err(|e| SourceError::Environment { doing: "opening the journal".into(), message: e.to_string() })??;
     let source = Arc::new(source);
-    let counters = Counters { kinesis: None, intake: Some(counters) };
+    let counters = Counters { intake: Some(counters), ..Counters::default() };
     Ok(Opened { source: source.clone(), counters, intake: Some(source) })
 }
 

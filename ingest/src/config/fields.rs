@@ -3,6 +3,8 @@
 //! Reading, checking, `docs/config.md`, the sample file and the JSON schema all come from [`SECTIONS`]; a field that is not
 //! here does not exist.
 
+mod kcl;
+
 use Fallback::{Absent, Default, NotYet, Required};
 
 /// A section, `[name]` in the file.
@@ -212,6 +214,7 @@ pub static SECTIONS: &[Section] = &[
             field("delivery_streams", Kind::Names, Default("alluvium"), "attribute-events", STREAMS_DOC),
         ],
     },
+    kcl::SECTION,
     Section {
         name: "source.replay",
         need: Need::NotYet("replay is not in this version; use [source.kinesis] or [source.intake]"),

@@ -6,7 +6,8 @@ use std::path::Path;
 use super::typed::Typed;
 use super::value::Value;
 use crate::source::intake::IntakeSettings;
-use crate::source::kinesis::KinesisSettings;
+use crate::source::kcl::KclSettings;
+use crate::source::kinesis::{KinesisSettings, StartSetting};
 
 /// Where records come from.
 #[derive(Debug, Clone)]
@@ -17,6 +18,7 @@ pub enum SourceConfig {
         forward: Option<Forward>,
     },
     Intake(IntakeSettings),
+    Kcl(KclSettings),
 }
 
 /// `[intake]` with `forward = "kinesis"`.
@@ -30,7 +32,13 @@ pub struct Forward {
 
 /// `None` only where a problem has been reported.
 pub(super) fn build(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
-    if typed.has("source.kinesis") { kinesis(typed) } else { intake(typed, folder) }
+    if typed.has("source.kinesis") {
+        kinesis(typed)
+    } else if typed.has("source.kcl") {
+        kcl(typed, folder)
+    } else {
+        intake(typed, folder)
+    }
 }
 
 fn kinesis(typed: &Typed) -> Option<SourceConfig> {
@@ -56,6 +64,19 @@ fn kinesis(typed: &Typed) -> Option<SourceConfig> {
         false => None,
     };
     Some(SourceConfig::Kinesis { settings, forward })
+}
+
+fn kcl(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
+    let section = "source.kcl";
+    // Where a shard begins is the daemon's setting.
+    let kinesis = KinesisSettings {
+        region: typed.text(section, "region"),
+        endpoint_url: typed.text(section, "endpoint_url"),
+        give_up: typed.time(section, "give_up")?,
+        ..KinesisSettings::new(typed.text(section, "stream")?, StartSetting::TrimHorizon)
+    };
+    let socket = folder.join(typed.text(section, "socket")?);
+    Some(SourceConfig::Kcl(KclSettings { socket, handover: typed.time(section, "handover")?, kinesis }))
 }
 
 fn intake(typed: &Typed, folder: &Path) -> Option<SourceConfig> {

@@ -2,6 +2,7 @@
 
 pub mod file;
 pub mod intake;
+pub mod kcl;
 pub mod kinesis;
 
 use std::sync::Arc;

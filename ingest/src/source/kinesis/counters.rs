@@ -38,7 +38,7 @@ impl KinesisCounters {
         add(&self.bytes, bytes);
     }
 
-    pub(super) fn behind(&self, shard: &ShardId, behind_ms: u64) {
+    pub(in crate::source) fn behind(&self, shard: &ShardId, behind_ms: u64) {
         let mut lags = self.lags();
         if let Some(lag) = lags.get_mut(shard) {
             *lag = behind_ms;
@@ -48,7 +48,7 @@ impl KinesisCounters {
     }
 
     /// The shard has ended: it has no lag any more.
-    pub(super) fn ended(&self, shard: &ShardId) {
+    pub(in crate::source) fn ended(&self, shard: &ShardId) {
         self.lags().remove(shard);
     }
 

@@ -33,8 +33,9 @@ pub(in crate::source) use self::api::client;
 pub use self::counters::KinesisCounters;
 use self::pace::Retry;
 use self::service::Service;
+use self::shard::ShardReader;
 use self::supervise::{Supervisor, Tasks};
-use super::{Claims, READ_AHEAD_BATCHES, Source, SourceError};
+use super::{Claims, READ_AHEAD_BATCHES, Resume, Source, SourceError};
 use crate::record::Batch;
 
 /// Where to begin with a stream that was never read.
@@ -188,6 +189,16 @@ impl KinesisSource {
     /// does not answer, at once, or one that refuses for its rate for [`KinesisSettings::give_up`].
     pub async fn check(&self) -> Result<(), SourceError> {
         supervise::check(&self.0).await
+    }
+
+    /// Reads one shard, closed already, from `resume` to its end, whoever else reads the stream; the last batch has `last`.
+    pub(in crate::source) async fn drain(
+        &self,
+        shard: &ShardId,
+        resume: Resume,
+        out: mpsc::Sender<Batch>,
+    ) -> Result<(), SourceError> {
+        ShardReader::resumed(Arc::clone(&self.0), self.0.service_name(shard)?, resume).drain(out).await
     }
 }
 
