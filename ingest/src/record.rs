@@ -4,7 +4,7 @@ use bytes::Bytes;
 use schemas::position::{Position, ShardId, Span};
 use tokio::sync::OwnedSemaphorePermit;
 
-/// One record as the source gave it: one event, undecoded.
+/// One record as the source gave it, undecoded: one event or several.
 #[derive(Debug, Clone)]
 pub struct Record {
     pub position: Position,
@@ -23,6 +23,8 @@ pub struct Batch {
     pub records: Vec<Record>,
     /// How far the shard's tip is away, where the source knows.
     pub behind_ms: Option<u64>,
+    /// At this instant, milliseconds since the epoch, the shard held nothing after the span, where the source knows.
+    pub seen_at: Option<i64>,
     /// The shard is closed and this is its end.
     pub last: bool,
     /// Given back when the pipeline has taken the batch in: bounds what is read ahead.

@@ -4,6 +4,7 @@
 //! not run is a failure, never a pass.
 
 pub mod alluvium;
+pub mod bundle;
 pub mod corpus;
 pub mod duck;
 pub mod emulator;
@@ -15,6 +16,7 @@ pub mod kinesis;
 pub mod listed_source;
 pub mod log;
 pub mod loose_store;
+pub mod numbered;
 pub mod pipeline;
 pub mod s3;
 pub mod tmpfs;

@@ -127,7 +127,19 @@ pub static SECTIONS: &[Section] = &[
                 Kind::Choice(&["polling", "fan-out"]),
                 Default("polling"),
                 "polling",
-                "`polling` shares the shard's 2 MB/s and 5 calls/s with other readers. `fan-out` is not in this version.",
+                "`polling` shares the shard's 2 MiB/s and 5 calls/s with all who poll the stream. `fan-out` has 2 MiB/s of each \
+                 shard pushed to it alone, within about 70 ms instead of a poll's second, and is billed by shard-hour and GB: \
+                 see the runbook for when it pays. It needs `kinesis:DescribeStreamSummary`, `DescribeStreamConsumer`, \
+                 `RegisterStreamConsumer` and `SubscribeToShard`.",
+            ),
+            field(
+                "consumer",
+                Kind::Text,
+                Absent,
+                "alluvium-attribute-events",
+                "With `fan-out`: name of the consumer. It is registered at the start if it is not there, shared by all processes \
+                 of one lake, and left registered at the end. Left out, it is `alluvium-` and 16 hex digits made of `[lake] \
+                 state`: two lakes on one stream need two consumers.",
             ),
             field("region", Kind::Text, Absent, "eu-central-1", "AWS region. Left out, the SDK's own chain decides."),
             field(
@@ -302,6 +314,38 @@ pub static SECTIONS: &[Section] = &[
                 "Another S3 endpoint than the region's: MinIO, Ceph, an emulator.",
             ),
             field("allow_http", Kind::Flag, Default("false"), "true", "Allow an `endpoint_url` without TLS."),
+        ],
+    },
+    Section {
+        name: "decode",
+        need: Need::Optional,
+        doc: "How a record becomes events: it is one JSON object, or several, on lines of their own or one behind the other, plain \
+              or compressed with gzip or zstd.",
+        fields: &[
+            field(
+                "documents",
+                Kind::Count { min: 1, max: 1_000_000 },
+                Default("10000"),
+                "500",
+                "JSON objects in one record at most. A record with more goes to the errors output whole, with the reason \
+                 `too_many_documents`. Firehose takes 500; the default holds a record of 1 MiB with objects of 100 bytes.",
+            ),
+            field(
+                "decompress",
+                Kind::Choice(&["auto", "off"]),
+                Default("auto"),
+                "off",
+                "`auto` decompresses records that begin as gzip or zstd does, which no JSON text does. Once: what is in it is not \
+                 decompressed again.",
+            ),
+            field(
+                "decompressed_size",
+                Kind::Size { min: "1 KiB", max: "1 GiB" },
+                Default("64 MiB"),
+                "256 MiB",
+                "Bytes of one record after decompression at most. A larger one goes to the errors output as it came, with the \
+                 reason `too_large`.",
+            ),
         ],
     },
     Section {

@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
+
 use super::typed::Typed;
 use super::value::Value;
 use crate::source::intake::IntakeSettings;
 use crate::source::kcl::KclSettings;
-use crate::source::kinesis::{KinesisSettings, StartSetting};
+use crate::source::kinesis::{KinesisSettings, ReaderSetting, StartSetting};
 
 /// Where records come from.
 #[derive(Debug, Clone)]
@@ -45,6 +47,7 @@ fn kinesis(typed: &Typed) -> Option<SourceConfig> {
     let section = "source.kinesis";
     let Some(Value::Start(start)) = typed.value(section, "start") else { return None };
     let settings = KinesisSettings {
+        reader: reader(typed)?,
         region: typed.text(section, "region"),
         endpoint_url: typed.text(section, "endpoint_url"),
         discover_every: typed.time(section, "discover_every")?,
@@ -77,6 +80,36 @@ fn kcl(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
     };
     let socket = folder.join(typed.text(section, "socket")?);
     Some(SourceConfig::Kcl(KclSettings { socket, handover: typed.time(section, "handover")?, kinesis }))
+}
+
+fn reader(typed: &Typed) -> Option<ReaderSetting> {
+    if typed.text("source.kinesis", "reader")? == "polling" {
+        return Some(ReaderSetting::Polling);
+    }
+    let named = typed.text("source.kinesis", "consumer");
+    let consumer = named.or_else(|| typed.text("lake", "state").map(|state| consumer_of(&state)))?;
+    Some(ReaderSetting::FanOut { consumer })
+}
+
+/// Processes of one lake share a consumer, as they share its shards; two lakes on one stream must not.
+fn consumer_of(state: &str) -> String {
+    let digest = Sha256::digest(state);
+    let hex: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("alluvium-{hex}")
+}
+
+/// Longest name the service takes.
+const CONSUMER_BYTES_MAX: usize = 128;
+
+/// What is wrong with the name of a consumer, by the service's rule.
+pub(super) fn check_consumer(name: &str) -> Result<(), String> {
+    let good = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    if !name.is_empty() && name.len() <= CONSUMER_BYTES_MAX && name.chars().all(good) {
+        return Ok(());
+    }
+    Err(format!(
+        "`consumer`: `{name}` is no consumer's name; write 1 to {CONSUMER_BYTES_MAX} letters, digits, _ . and -"
+    ))
 }
 
 fn intake(typed: &Typed, folder: &Path) -> Option<SourceConfig> {

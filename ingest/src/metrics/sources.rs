@@ -70,6 +70,30 @@ static KINESIS: &[Number<KinesisCounters>] = &[
         "Calls that failed on the way, after the SDK's own attempts",
         |c| load(&c.unreachable),
     ),
+    number(
+        "alluvium_kinesis_fanout_events",
+        "counter",
+        "events",
+        "Events that subscriptions gave, those without records included",
+        |c| load(&c.events),
+    ),
+    number("alluvium_kinesis_subscriptions", "counter", "requests", "SubscribeToShard calls that were taken", |c| {
+        load(&c.subscriptions)
+    }),
+    number(
+        "alluvium_kinesis_subscription_renewals",
+        "counter",
+        "requests",
+        "Those of them that followed an earlier one of the same shard: one in five minutes is as it should be",
+        |c| load(&c.renewals),
+    ),
+    number(
+        "alluvium_kinesis_subscription_in_use",
+        "counter",
+        "waits",
+        "Waits because someone else held a shard's subscription",
+        |c| load(&c.in_use),
+    ),
 ];
 
 const BEHIND: MetricDoc = MetricDoc {

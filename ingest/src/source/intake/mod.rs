@@ -164,7 +164,7 @@ impl IntakeSource {
 
     /// Is `through` at or after the last record accepted?
     pub async fn is_last(&self, through: &Position) -> Result<bool, SourceError> {
-        let Some(after) = At::of(through) else { return Ok(false) };
+        let Some(after) = At::of(through).filter(|_| through.document() == 0) else { return Ok(false) };
         let durable = self.journal.tip().borrow().durable;
         // Only a read tells: the tip may stand behind the header of a segment that has no record yet.
         let next = self.journal.read(after, durable).await;
@@ -196,8 +196,8 @@ impl IntakeSource {
     /// the old ones.
     async fn begin(&self, claims: &Claims) -> Result<Cursor, SourceError> {
         claims.known().iter().try_for_each(|(shard, _)| self.own(shard))?;
-        let resume = claims.claim(self.shard.clone(), Start::TrimHorizon).await?;
-        self.cursor(&resume.after, &resume.start)
+        let resume = claims.claim_own(self.shard.clone(), Start::TrimHorizon).await?;
+        self.cursor(&resume.after, &resume.start).await
     }
 
     /// Reads on as the journal grows.
@@ -221,8 +221,9 @@ impl IntakeSource {
         }
     }
 
-    /// Where to read on. The journal must still have, and ever have had, what follows `after`.
-    fn cursor(&self, after: &Position, start: &Start) -> Result<Cursor, SourceError> {
+    /// Where to read on. The journal must still have, and ever have had, what follows `after`; the record it lies in, if it lies
+    /// in one.
+    async fn cursor(&self, after: &Position, start: &Start) -> Result<Cursor, SourceError> {
         let Tip { durable, released, .. } = *self.journal.tip().borrow();
         if after.is_zero() {
             let skip_before = match start {
@@ -233,7 +234,8 @@ impl IntakeSource {
         }
         let lost = |message| SourceError::Lost { shard: self.shard.clone(), after: after.clone(), message };
         let at = At::of(after).ok_or_else(|| lost("this is no position of a journal".to_string()))?;
-        if at < released {
+        let in_part = after.document() > 0;
+        if at < released || (in_part && at == released) {
             return Err(lost(format!("the journal begins after {released}")));
         }
         if at > durable {
@@ -241,7 +243,12 @@ impl IntakeSource {
                 "the journal ends at {durable}: it was replaced, or the disk lost synced writes"
             )));
         }
-        Ok(Cursor { from: after.clone(), after: at, skip_before: None })
+        let mut cursor = Cursor { from: after.clone(), after: at, skip_before: None };
+        if in_part {
+            let begin = self.journal.begin_of(at).await;
+            cursor.after = begin.map_err(|error| reading(&self.shard, &cursor, error))?;
+        }
+        Ok(cursor)
     }
 
     async fn send_up_to(&self, cursor: &mut Cursor, limit: At, out: &mpsc::Sender<Batch>) -> Result<(), SourceError> {
@@ -262,7 +269,7 @@ impl IntakeSource {
         let lag = if chunk.to == limit { 0 } else { self.clock.now().saturating_sub(newest) };
         let records = cursor.skip(chunk.records);
         let behind_ms = Some(u64::try_from(lag).unwrap_or(0));
-        Batch { shard: self.shard.clone(), span, records, behind_ms, last: false, permit: None }
+        Batch { shard: self.shard.clone(), span, records, behind_ms, seen_at: None, last: false, permit: None }
     }
 
     fn own(&self, shard: &ShardId) -> Result<(), SourceError> {
@@ -321,14 +328,14 @@ impl Source for IntakeSource {
         out: mpsc::Sender<Batch>,
     ) -> Result<(), SourceError> {
         self.own(shard)?;
-        let mut cursor = self.cursor(&span.from, start)?;
-        let to = self.cursor(&span.to, &Start::TrimHorizon)?.after;
+        let mut cursor = self.cursor(&span.from, start).await?;
+        let to = self.cursor(&span.to.record(), &Start::TrimHorizon).await?.after;
         self.send_up_to(&mut cursor, to, &out).await
     }
 
     async fn release(&self, shard: &ShardId, watermark: &Position) -> Result<(), SourceError> {
         self.own(shard)?;
-        let Some(at) = At::of(watermark) else { return Ok(()) };
+        let Some(at) = At::released_by(watermark) else { return Ok(()) };
         self.journal.release(at).await.map_err(|error| SourceError::Environment {
             doing: format!("releasing shard {shard} up to {watermark}"),
             message: error.to_string(),

@@ -13,7 +13,6 @@
 
 mod counters;
 mod lines;
-mod ownership;
 mod protocol;
 mod shard;
 mod socket;
@@ -196,7 +195,7 @@ impl Source for KclSource {
     async fn run(&self, claims: Claims, out: mpsc::Sender<Batch>, stop: CancellationToken) -> Result<(), SourceError> {
         let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
         let listener = listener.ok_or_else(|| SourceError::Config("the socket is read once".into()))?;
-        socket::serve(listener, Arc::clone(&self.shared), Arc::new(claims), out, stop).await
+        socket::serve(listener, Arc::clone(&self.shared), claims, out, stop).await
     }
 
     async fn reread(

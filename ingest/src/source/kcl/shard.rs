@@ -14,10 +14,9 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::lines::{LineError, Lines};
-use super::ownership::{Claimed, Ownership};
 use super::protocol::{self, BadMessage, Checkpoint, Message, Received};
 use crate::record::{Batch, Record};
-use crate::source::{Resume, SourceError};
+use crate::source::{Claimed, Claims, Resume, SourceError};
 
 /// The end of a shard is checkpointed so often, [`Waits::end`] apart, before the daemon is told of failure by silence.
 const END_TRIES: u32 = 5;
@@ -84,7 +83,7 @@ impl Drop for Seat {
 #[derive(Debug)]
 pub(super) struct Conversation<R, W> {
     shared: Arc<Shared>,
-    owner: Arc<dyn Ownership>,
+    claims: Claims,
     out: mpsc::Sender<Batch>,
     lines: Lines<R>,
     answers: W,
@@ -100,14 +99,14 @@ pub(super) struct Conversation<R, W> {
 impl<R: AsyncBufRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Conversation<R, W> {
     pub(super) fn new(
         shared: Arc<Shared>,
-        owner: Arc<dyn Ownership>,
+        claims: Claims,
         out: mpsc::Sender<Batch>,
         lines: Lines<R>,
         answers: W,
     ) -> Self {
         Conversation {
             shared,
-            owner,
+            claims,
             out,
             lines,
             answers,
@@ -223,7 +222,7 @@ impl<R: AsyncBufRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Conversation<
             Checkpoint::Latest => Start::At(self.shared.clock.now()),
             _ => Start::TrimHorizon,
         };
-        let Resume { after, start, ended } = self.taken(assigned.shard.clone(), first_start).await?;
+        let Resume { after, start, ended, .. } = self.taken(assigned.shard.clone(), first_start).await?;
         let gap = match &assigned.checkpoint {
             Checkpoint::TrimHorizon => false,
             Checkpoint::At(through) => *through > after,
@@ -238,7 +237,7 @@ impl<R: AsyncBufRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Conversation<
     async fn taken(&self, shard: ShardId, first_start: Start) -> Result<Resume, End> {
         let until = Instant::now() + self.shared.waits.handover;
         let owner = loop {
-            match self.owner.claim(shard.clone(), first_start.clone()).await? {
+            match self.claims.claim(shard.clone(), first_start.clone()).await? {
                 Claimed::Ours(resume) => return Ok(resume),
                 Claimed::Theirs { writer } if Instant::now() >= until => break writer,
                 Claimed::Theirs { .. } => tokio::time::sleep(self.shared.waits.look).await,
@@ -246,7 +245,7 @@ impl<R: AsyncBufRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Conversation<
         };
         tracing::warn!(%shard, owner, "the shard was not given up in time: taking it by force");
         count(&self.shared.counters.seized, 1);
-        match self.owner.seize(shard.clone(), first_start).await? {
+        match self.claims.seize(shard.clone(), first_start).await? {
             Claimed::Ours(resume) => Ok(resume),
             Claimed::Theirs { writer } => Err(End::Connection(format!("{writer} took the shard at the same moment"))),
         }
@@ -305,7 +304,7 @@ impl<R: AsyncBufRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Conversation<
     /// What the daemon never gave, to the end of the shard.
     async fn fetch_rest(&mut self) -> Result<(), End> {
         let Some(held) = &self.held else { return Ok(()) };
-        let resume = Resume { after: held.at.clone(), start: held.start.clone(), ended: false };
+        let resume = Resume { after: held.at.clone(), ..Resume::fresh(held.start.clone()) };
         let (stream, (fetched, batches)) = (Arc::clone(&self.shared.stream), mpsc::channel(1));
         let shard = held.shard.clone();
         tracing::info!(%shard, from = %held.at, "the daemon ended the shard behind what is stored: reading the rest");
@@ -332,7 +331,8 @@ impl<R: AsyncBufRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Conversation<
         // The pipeline drops the batch, and with it this permit, when it is done with it.
         let taken = Arc::new(Semaphore::new(1));
         let permit = Arc::clone(&taken).acquire_owned().await.map_err(|_| SourceError::Closed)?;
-        let batch = Batch { shard: held.shard.clone(), span, records, behind_ms, last, permit: Some(permit) };
+        let batch =
+            Batch { shard: held.shard.clone(), span, records, behind_ms, seen_at: None, last, permit: Some(permit) };
         self.out.send(batch).await.map_err(|_| SourceError::Closed)?;
         taken.acquire().await.map(drop).map_err(|_| SourceError::Closed)?;
         Ok(())
@@ -363,7 +363,7 @@ impl<R: AsyncBufRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Conversation<
     /// Cuts and stores all that was taken in of the shard, and lets go of it.
     async fn give_up(&mut self) -> Result<(), SourceError> {
         let Some(held) = self.held.take() else { return Ok(()) };
-        self.owner.give_up(held.shard.clone()).await?;
+        self.claims.give_up(held.shard.clone(), held.at.clone()).await?;
         self.shared.lags.ended(&held.shard);
         self.shared.note_stored(&held.shard, &held.at);
         tracing::info!(shard = %held.shard, through = %held.at, "shard given up");

@@ -14,10 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::Shared;
 use super::lines::{LINE_BYTES_MAX, Lines};
-use super::ownership::Ownership;
 use super::shard::Conversation;
 use crate::record::Batch;
-use crate::source::SourceError;
+use crate::source::{Claims, SourceError};
 
 /// Children at once. A daemon holds a lease for each; those beyond wait in the socket's queue.
 const CONNECTIONS_MAX: usize = 4_096;
@@ -53,7 +52,7 @@ pub(super) async fn bind(path: &Path) -> Result<UnixListener, SourceError> {
 pub(super) async fn serve(
     listener: UnixListener,
     shared: Arc<Shared>,
-    owner: Arc<dyn Ownership>,
+    claims: Claims,
     out: mpsc::Sender<Batch>,
     stop: CancellationToken,
 ) -> Result<(), SourceError> {
@@ -68,8 +67,8 @@ pub(super) async fn serve(
             },
             accepted = listener.accept(), if talks.len() < CONNECTIONS_MAX => match accepted {
                 Ok((connection, _)) => {
-                    let (shared, owner, out) = (Arc::clone(&shared), Arc::clone(&owner), out.clone());
-                    talks.spawn(converse(connection, shared, owner, out));
+                    let (shared, claims, out) = (Arc::clone(&shared), claims.clone(), out.clone());
+                    talks.spawn(converse(connection, shared, claims, out));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a child could not be accepted");
@@ -86,13 +85,13 @@ pub(super) async fn serve(
 async fn converse(
     connection: UnixStream,
     shared: Arc<Shared>,
-    owner: Arc<dyn Ownership>,
+    claims: Claims,
     out: mpsc::Sender<Batch>,
 ) -> Result<(), SourceError> {
     let connected = Connected::count(Arc::clone(&shared));
     let (from, to) = connection.into_split();
     let lines = Lines::new(BufReader::new(from), LINE_BYTES_MAX);
-    let outcome = Conversation::new(shared, owner, out, lines, to).hold().await;
+    let outcome = Conversation::new(shared, claims, out, lines, to).hold().await;
     drop(connected);
     outcome
 }

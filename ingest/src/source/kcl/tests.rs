@@ -8,10 +8,10 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, ReadHal
 use tokio::task::JoinHandle;
 
 use super::lines::Lines;
-use super::ownership::{Claimed, Ownership};
 use super::shard::Conversation;
 use super::*;
 use crate::record::Record;
+use crate::source::{Claimed, Request};
 
 const SHARD: &str = "shardId-000000000001";
 const NOW: i64 = 1_000_000;
@@ -33,7 +33,7 @@ fn shard() -> ShardId {
 }
 
 fn resume(after: &str, start: Start) -> Resume {
-    Resume { after: at(after), start, ended: false }
+    Resume { after: at(after), ..Resume::fresh(start) }
 }
 
 fn ours(after: &str) -> Claimed {
@@ -79,21 +79,25 @@ fn record(n: u64, arrived_at: i64) -> Record {
     Record { position: Position::from_numbers(n, 0), arrived_at, data: Bytes::from(n.to_string()) }
 }
 
-#[async_trait]
-impl Ownership for World {
-    async fn claim(&self, shard: ShardId, first_start: Start) -> Result<Claimed, SourceError> {
-        self.happens(format!("claim {shard} {first_start:?}"));
-        Ok(World::answer(&self.claims))
-    }
-
-    async fn seize(&self, shard: ShardId, _: Start) -> Result<Claimed, SourceError> {
-        self.happens(format!("seize {shard}"));
-        Ok(World::answer(&self.seizes))
-    }
-
-    async fn give_up(&self, _: ShardId) -> Result<(), SourceError> {
-        self.happens("give up".into());
-        Ok(())
+/// The pipeline's end of what a source asks.
+async fn answer_claims(world: Arc<World>, mut requests: mpsc::Receiver<Request>) {
+    while let Some(request) = requests.recv().await {
+        let heard = match request {
+            Request::Claim { shard, first_start, force: false, reply } => {
+                world.happens(format!("claim {shard} {first_start:?}"));
+                reply.send(World::answer(&world.claims)).is_ok()
+            }
+            Request::Claim { shard, force: true, reply, .. } => {
+                world.happens(format!("seize {shard}"));
+                reply.send(World::answer(&world.seizes)).is_ok()
+            }
+            Request::GiveUp { through, reply, .. } => {
+                world.happens(format!("give up through {through}"));
+                reply.send(()).is_ok()
+            }
+            Request::Standing { .. } => panic!("the library knows the order of shards"),
+        };
+        assert!(heard, "a connection asked and went");
     }
 }
 
@@ -108,7 +112,7 @@ impl Stream for World {
     ) -> Result<(), SourceError> {
         self.happens(format!("fetch {}..{}", span.from, span.to));
         let (shard, records, span) = (shard.clone(), self.between(start, span), span.clone());
-        let batch = Batch { shard, span, records, behind_ms: None, last: false, permit: None };
+        let batch = Batch { shard, span, records, behind_ms: None, seen_at: None, last: false, permit: None };
         out.send(batch).await.map_err(|_| SourceError::Closed)
     }
 
@@ -116,7 +120,8 @@ impl Stream for World {
         self.happens(format!("fetch the rest after {}", resume.after));
         let span = Span::new(resume.after, Position::from_numbers(u64::MAX, 0));
         let records = self.between(&resume.start, &span);
-        let batch = Batch { shard: shard.clone(), span, records, behind_ms: None, last: true, permit: None };
+        let batch =
+            Batch { shard: shard.clone(), span, records, behind_ms: None, seen_at: None, last: true, permit: None };
         out.send(batch).await.map_err(|_| SourceError::Closed)
     }
 }
@@ -155,7 +160,10 @@ fn connect_to(world: Arc<World>, shared: Arc<Shared>) -> Daemon {
     let ((from, to), (hears, says)) = (split(theirs), split(ours));
     let (out, mut batches) = mpsc::channel::<Batch>(READ_AHEAD_BATCHES);
     let lines = Lines::new(BufReader::new(from), 1 << 20);
-    let talk = tokio::spawn(Conversation::new(shared.clone(), world.clone(), out, lines, to).hold());
+    let (ask, asked) = mpsc::channel(1);
+    tokio::spawn(answer_claims(world.clone(), asked));
+    let claims = Claims::new(ask, Arc::new([]));
+    let talk = tokio::spawn(Conversation::new(shared.clone(), claims, out, lines, to).hold());
     let seen = world.clone();
     tokio::spawn(async move {
         while let Some(batch) = batches.recv().await {
@@ -247,7 +255,7 @@ async fn a_fresh_shard_is_read_from_where_the_daemon_begins_and_spans_chain() {
     assert_eq!(daemon.happened(), ["0..5: 3 5", "5..8: 8"]);
     let (world, ended) = daemon.closed().await;
     assert!(ended.is_ok());
-    assert_eq!(world.happened(), ["give up"]);
+    assert_eq!(world.happened(), ["give up through 8"]);
 }
 
 #[tokio::test]
@@ -362,7 +370,7 @@ async fn a_graceful_hand_over_stores_all_and_checkpoints_it() {
     daemon.initialize("TRIM_HORIZON").await;
     daemon.records([1, 2]).await;
     assert_eq!(daemon.act(json!({"action": "shutdownRequested"})).await, ["2"]);
-    assert_eq!(daemon.happened(), ["0..2: 1 2", "give up"]);
+    assert_eq!(daemon.happened(), ["0..2: 1 2", "give up through 2"]);
     assert!(daemon.act(json!({"action": "leaseLost"})).await.is_empty());
     let (world, ended) = daemon.closed().await;
     assert!(ended.is_ok() && world.happened().is_empty(), "given up once");
@@ -375,7 +383,7 @@ async fn a_hand_over_that_is_called_off_claims_again() {
     daemon.records([1, 2]).await;
     daemon.act(json!({"action": "shutdownRequested"})).await;
     daemon.records([3]).await;
-    assert_eq!(daemon.happened(), ["0..2: 1 2", "give up", "2..3: 3"]);
+    assert_eq!(daemon.happened(), ["0..2: 1 2", "give up through 2", "2..3: 3"]);
 }
 
 #[tokio::test]
@@ -384,7 +392,7 @@ async fn a_lost_lease_is_given_up_without_a_checkpoint() {
     daemon.initialize("TRIM_HORIZON").await;
     daemon.records([1]).await;
     assert!(daemon.act(json!({"action": "shutdown", "reason": "ZOMBIE"})).await.is_empty());
-    assert_eq!(daemon.happened(), ["0..1: 1", "give up"]);
+    assert_eq!(daemon.happened(), ["0..1: 1", "give up through 1"]);
 }
 
 #[tokio::test]
@@ -393,7 +401,7 @@ async fn the_end_of_a_shard_is_stored_before_it_is_checkpointed() {
     daemon.initialize("TRIM_HORIZON").await;
     daemon.records([1]).await;
     assert_eq!(daemon.act(json!({"action": "shardEnded"})).await, [Value::Null]);
-    assert_eq!(daemon.happened(), ["0..1: 1", "1..1:  last", "give up"]);
+    assert_eq!(daemon.happened(), ["0..1: 1", "1..1:  last", "give up through 1"]);
 }
 
 #[tokio::test]
@@ -417,7 +425,7 @@ async fn a_shard_that_is_stored_to_its_end_only_has_that_checkpointed() {
     daemon.initialize("3").await;
     daemon.records([4, 7]).await;
     assert_eq!(daemon.act(json!({"action": "shardEnded"})).await, [Value::Null]);
-    assert_eq!(daemon.happened(), ["give up"]);
+    assert_eq!(daemon.happened(), ["give up through 7"]);
 }
 
 #[tokio::test]
@@ -427,7 +435,7 @@ async fn a_shard_that_ends_before_the_gap_was_known_is_read_to_its_end() {
     let mut daemon = connect(late);
     daemon.initialize("LATEST").await;
     assert_eq!(daemon.act(json!({"action": "shardEnded"})).await, [Value::Null]);
-    assert_eq!(daemon.happened(), ["fetch the rest after 5", "5..8: 6 7 8 last", "give up"]);
+    assert_eq!(daemon.happened(), ["fetch the rest after 5", "5..8: 6 7 8 last", "give up through 8"]);
 }
 
 #[tokio::test]
@@ -441,7 +449,7 @@ async fn a_second_connection_for_a_shard_waits_for_the_first() {
     let message = json!({"action": "initialize", "shardId": SHARD, "sequenceNumber": "TRIM_HORIZON"});
     second.say(message).await;
     tokio::time::sleep(WAITS.look * 10).await;
-    assert_eq!(first.closed().await.0.happened().last().map(String::as_str), Some("give up"));
+    assert_eq!(first.closed().await.0.happened().last().map(String::as_str), Some("give up through 1"));
     assert_eq!(second.hear().await, json!({"action": "status", "responseFor": "initialize"}));
     second.records([2]).await;
     assert_eq!(second.happened(), ["1..2: 2"]);
@@ -455,6 +463,6 @@ async fn records_out_of_order_and_nonsense_end_the_connection_and_give_the_shard
         daemon.say(wrong).await;
         let mut rest = String::new();
         daemon.hears.read_line(&mut rest).await.expect("closed");
-        assert_eq!((rest.as_str(), daemon.happened()), ("", vec!["give up".to_string()]));
+        assert_eq!((rest.as_str(), daemon.happened()), ("", vec!["give up through 0".to_string()]));
     }
 }
