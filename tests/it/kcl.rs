@@ -6,9 +6,8 @@ use std::time::Duration;
 use tests::alluvium::{Lake, attribute_events};
 use tests::kcl::{Machine, jars, required, wait_for_shards};
 use tests::kinesis::Stream;
+use tests::numbered::{Producer, check};
 use tests::{emulator, unique, wait_for};
-
-use crate::kill::{Producer, check};
 
 /// Short ages, so that a kill finds cuts in all states.
 const BUFFER: &str = "[buffer]\nage = \"2 s\"\nidle = \"1 s\"\nrows = 200\n";
