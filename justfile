@@ -20,6 +20,10 @@ demo *args:
 bench *args:
     bash tests/bench/run {{args}}
 
+# two machines with Amazon's Kinesis Client Library: fetches its jars (74 MB) and fails where they cannot be had
+kcl *args:
+    bash infra/kcl/setup && ALLUVIUM_KCL=required bash infra/local/test --package tests kcl {{args}}
+
 # write the golden files anew; look at the diff before committing
 golden:
     UPDATE_GOLDEN=1 bash infra/local/test --package tests

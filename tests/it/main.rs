@@ -16,6 +16,7 @@ mod fuzz_corpus;
 mod house;
 mod instruments;
 mod json_test_suite;
+mod kcl;
 mod kill;
 mod kinesis;
 mod partitions;

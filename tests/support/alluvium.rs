@@ -46,14 +46,19 @@ pub fn binary() -> &'static Path {
 /// A command of the binary with the emulators' credentials and nothing else of the caller's AWS settings.
 pub fn command() -> Command {
     let mut command = Command::new(binary());
+    emulated(&mut command);
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Gives a command the emulators' credentials, and takes the caller's AWS settings away.
+pub fn emulated(command: &mut Command) {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
         command.env_remove(name);
     }
     command.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_REGION", "us-east-1");
     command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
     command.env("AWS_CONFIG_FILE", "/nonexistent").env("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent");
-    command.stdin(Stdio::null());
-    command
 }
 
 /// Runs a command that ends by itself.

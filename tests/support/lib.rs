@@ -12,6 +12,7 @@ pub mod firehose;
 pub mod golden;
 pub mod http;
 pub mod jq16;
+pub mod kcl;
 pub mod kinesis;
 pub mod listed_source;
 pub mod log;

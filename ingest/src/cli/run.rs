@@ -111,6 +111,9 @@ fn registry(metrics: &Metrics, counters: Counters) -> Registry {
     if let Some(intake) = counters.intake {
         sources::register_intake(&mut registry, intake);
     }
+    if let Some(kcl) = counters.kcl {
+        sources::register_kcl(&mut registry, kcl);
+    }
     registry
 }
 

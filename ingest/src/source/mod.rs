@@ -3,6 +3,7 @@
 mod claims;
 pub mod file;
 pub mod intake;
+pub mod kcl;
 pub mod kinesis;
 pub mod loss;
 pub mod split;

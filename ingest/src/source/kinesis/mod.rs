@@ -272,6 +272,16 @@ impl KinesisSource {
             None => Ok(()),
         }
     }
+
+    /// Reads one shard, closed already, from `resume` to its end, whoever else reads the stream; the last batch has `last`.
+    pub(in crate::source) async fn drain(
+        &self,
+        shard: &ShardId,
+        resume: Resume,
+        out: mpsc::Sender<Batch>,
+    ) -> Result<(), SourceError> {
+        ShardReader::resumed(Arc::clone(&self.0), self.0.service_name(shard)?, resume).drain(out).await
+    }
 }
 
 #[async_trait]
