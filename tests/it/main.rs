@@ -16,4 +16,5 @@ mod json_test_suite;
 mod kill;
 mod kinesis;
 mod partitions;
+mod simulation;
 mod takeover;

@@ -7,6 +7,7 @@ pub mod alluvium;
 pub mod corpus;
 pub mod duck;
 pub mod emulator;
+pub mod faulty_store;
 pub mod firehose;
 pub mod gate;
 pub mod golden;

@@ -80,6 +80,10 @@ impl Faults {
         Faults { random: StdRng::seed_from_u64(seed), percent, way_ms, injected: BTreeMap::new() }
     }
 
+    pub(super) fn heal(&mut self) {
+        self.percent = 0;
+    }
+
     pub(super) fn injected(&self) -> &BTreeMap<Fault, u64> {
         &self.injected
     }

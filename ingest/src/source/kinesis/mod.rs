@@ -29,6 +29,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use writer::shared::Clock;
 
+pub use self::api::Wire;
 pub(in crate::source) use self::api::client;
 pub use self::counters::KinesisCounters;
 use self::pace::Retry;
@@ -87,6 +88,8 @@ pub struct KinesisSettings {
     pub region: Option<String>,
     /// Default: the chain.
     pub access: Access,
+    /// Default: the network.
+    pub wire: Wire,
     /// Between two lists of the shards; they are also listed when a shard ends. Default 60 s.
     pub discover_every: Duration,
     /// A call that fails for so long without one success stops the source. Default 5 min.
@@ -114,6 +117,7 @@ impl KinesisSettings {
             endpoint_url: None,
             region: None,
             access: Access::Chain,
+            wire: Wire::Network,
             discover_every: Duration::from_secs(60),
             give_up: Duration::from_secs(300),
             records_per_read: 10_000,
