@@ -26,7 +26,8 @@ use crate::source::{Resume, Source, SourceError};
 /// Batches of a span read again that wait to be taken in.
 const REREAD_AHEAD: usize = 4;
 
-/// Finishes everything, and says where each shard is to be read on.
+/// Finishes what `carried` holds, and says where each of its shards is to be read on. At the start nothing is open; shards taken
+/// later join a writer that has open buffers, which are cut first if there are other rules to follow.
 pub async fn settle(
     writer: &mut Writer,
     carried: &Carried,
@@ -39,6 +40,9 @@ pub async fn settle(
     let has_current = fingerprints.remove(&*current_rules.fingerprint);
     let held: Vec<_> = carried.shards.iter().filter(|(_, state)| !state.ended).collect();
     held.iter().for_each(|(shard, state)| writer.hold(shard, &state.watermark));
+    if !fingerprints.is_empty() {
+        writer.cut_all(FlushReason::Rules).await?;
+    }
     for fingerprint in &fingerprints {
         let document = writer.load_rules(fingerprint).await?;
         let mut router = Router::of_former(&document, fingerprint)?;
@@ -67,7 +71,8 @@ fn pending_rules(carried: &Carried) -> BTreeSet<String> {
 }
 
 fn resume(state: &ShardState) -> Resume {
-    Resume { after: state.highest_mark().clone(), start: state.start.clone(), ended: state.ended }
+    let ShardState { start, ended, seen_at, .. } = state.clone();
+    Resume { after: state.highest_mark().clone(), start, ended, seen_at }
 }
 
 /// What is left under one set of rules.
@@ -79,7 +84,7 @@ struct Again<'a> {
 
 impl Again<'_> {
     async fn finish(&self, writer: &mut Writer, router: &mut Router) -> Result<(), RunError> {
-        let groups = writer.redo(self.carried, self.fingerprint);
+        let groups = writer.redo(self.carried, self.fingerprint).await?;
         let of = groups.len();
         for (n, group) in groups.into_iter().enumerate() {
             let files = self.redo(writer, router, group).await?;
@@ -97,7 +102,8 @@ impl Again<'_> {
     /// Fills the files of one group, shard by shard, and stores them.
     async fn redo(&self, writer: &mut Writer, router: &mut Router, mut group: Redo) -> Result<usize, RunError> {
         for (shard, span) in group.spans() {
-            let start = self.carried.shards.get(&shard).map_or(Start::TrimHorizon, |state| state.start.clone());
+            let own = self.carried.shards.get(&shard).map(|state| &state.start);
+            let start = own.or_else(|| self.carried.foreign.get(&shard)).cloned().unwrap_or(Start::TrimHorizon);
             let mut reading = self.read(&shard, &start, &span);
             while let Some(batch) = reading.batches.recv().await {
                 for record in &batch.records {

@@ -51,7 +51,9 @@ pub struct Position {
 
 /// Text that is no position.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no position: want decimal digits (at most {SEQUENCE_DIGITS_MAX}), optionally `.` and a sub-sequence, `.` and a document")]
+#[error(
+    "`{0}` is no position: want decimal digits (at most {SEQUENCE_DIGITS_MAX}), optionally `.` and a sub-sequence, `.` and a document"
+)]
 pub struct BadPosition(pub String);
 
 impl Position {
@@ -62,7 +64,11 @@ impl Position {
 
     pub fn new(sequence: impl Into<Arc<str>>, sub: u64) -> Result<Self, BadPosition> {
         let sequence = sequence.into();
-        if is_sequence(&sequence) { Ok(Position { sequence, sub, document: 0 }) } else { Err(BadPosition(sequence.to_string())) }
+        if is_sequence(&sequence) {
+            Ok(Position { sequence, sub, document: 0 })
+        } else {
+            Err(BadPosition(sequence.to_string()))
+        }
     }
 
     pub fn from_numbers(sequence: u64, sub: u64) -> Self {
@@ -245,7 +251,20 @@ mod tests {
 
     #[test]
     fn what_is_no_position_is_refused() {
-        for text in ["", ".", "1.", "a", "-1", "1.x", "1.2.3.4", "1.2.", "1.2.4294967296", "+1", &"9".repeat(130), "1.99999999999999999999"] {
+        for text in [
+            "",
+            ".",
+            "1.",
+            "a",
+            "-1",
+            "1.x",
+            "1.2.3.4",
+            "1.2.",
+            "1.2.4294967296",
+            "+1",
+            &"9".repeat(130),
+            "1.99999999999999999999",
+        ] {
             assert!(text.parse::<Position>().is_err(), "{text}");
         }
     }

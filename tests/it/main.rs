@@ -17,4 +17,5 @@ mod kill;
 mod kinesis;
 mod partitions;
 mod simulation;
+mod split;
 mod takeover;

@@ -18,6 +18,7 @@ pub mod kinesis_fake;
 pub mod listed_source;
 pub mod log;
 pub mod loose_store;
+pub mod numbered;
 pub mod pipeline;
 pub mod s3;
 pub mod tmpfs;

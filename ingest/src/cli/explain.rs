@@ -181,7 +181,8 @@ impl<'a> Stages<'a> {
         self.guard.path(values, self.now, path)?;
         said.projected = true;
         let sequence = said.line.to_string();
-        let row = Row { shard: "explain", sequence: &sequence, sub: 0, document: 0, arrived_at: self.now, data: record };
+        let row =
+            Row { shard: "explain", sequence: &sequence, sub: 0, document: 0, arrived_at: self.now, data: record };
         let explained = self.encoder.explain(row)?;
         said.null_columns = explained.nulls;
         said.dropped = explained.unread;

@@ -19,6 +19,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, Config};
 use crate::logs::LogFormat;
+use crate::source::split::Task;
 pub use error::{CliError, Kind};
 
 /// JSON events in, partitioned Parquet out, exactly once
@@ -67,6 +68,9 @@ pub struct RunArgs {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
+    /// Read this process's part of the shards only: process I of N, counted from 0
+    #[arg(long, value_name = "I/N", default_value_t = Task::WHOLE)]
+    pub task: Task,
     /// Give up a shard that the source no longer has, and with it what it held unread; can be repeated
     #[arg(long, value_name = "SHARD")]
     pub accept_loss: Vec<String>,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures::{StreamExt, TryStreamExt, stream};
 use hashbrown::HashMap;
 use schemas::log_entry::{Cut, File, Object, Target};
 use schemas::position::{Position, ShardId, Span};
@@ -30,20 +31,43 @@ pub struct Redo {
     by_target: HashMap<Target, Vec<usize>>,
 }
 
-/// The files of `cuts` in groups that take at most `memory` bytes of events each (a larger file is a group of its own). `shards`
+/// Looks for files at once.
+const PARALLEL: usize = 32;
+
+/// Those files of the cuts that are not stored, as (cut, number of the file). An object is there whole or not at all, and its
+/// name binds its rows: one of the size that the entry says needs nothing more, and its spans need not be read again.
+pub async fn missing<'a>(lake: &Lake, cuts: &[&'a Cut]) -> Result<Vec<(&'a Cut, usize)>, WriterError> {
+    let files = cuts.iter().flat_map(|cut| (0..cut.files.len()).map(move |number| (*cut, number)));
+    // Collected first: a stream of closures that borrow is not `Send` for every lifetime.
+    let looks: Vec<_> = files.clone().map(|(cut, number)| is_stored(lake, &cut.files[number])).collect();
+    let stored: Vec<bool> = stream::iter(looks).buffered(PARALLEL).try_collect().await?;
+    Ok(files.zip(stored).filter(|(_, stored)| !stored).map(|(file, _)| file).collect())
+}
+
+async fn is_stored(lake: &Lake, file: &File) -> Result<bool, WriterError> {
+    let home = if file.target.is_table() { &lake.table } else { &lake.errors };
+    let objects = [(home, &file.object), (&lake.errors, &file.rejects)];
+    for (store, object) in objects.into_iter().filter_map(|(store, object)| Some((store, object.as_ref()?))) {
+        if store.size(&object.path).await? != Some(object.bytes) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The files in groups that take at most `memory` bytes of events each (a larger file is a group of its own). `shards`
 /// are the names rows refer to by index.
-pub fn groups<'a>(cuts: impl Iterator<Item = &'a Cut>, shards: &[ShardId], memory: u64) -> Vec<Redo> {
+pub fn groups(files: &[(&Cut, usize)], shards: &[ShardId], memory: u64) -> Vec<Redo> {
     let mut groups = Vec::new();
     let (mut redo, mut bytes) = (Redo::default(), 0);
-    for cut in cuts {
-        for (number, file) in cut.files.iter().enumerate() {
-            if bytes + file.data_bytes > memory && !redo.pending.is_empty() {
-                groups.push(std::mem::take(&mut redo));
-                bytes = 0;
-            }
-            bytes += file.data_bytes;
-            redo.add(cut, number, file, shards);
+    for (cut, number) in files {
+        let file = &cut.files[*number];
+        if bytes + file.data_bytes > memory && !redo.pending.is_empty() {
+            groups.push(std::mem::take(&mut redo));
+            bytes = 0;
         }
+        bytes += file.data_bytes;
+        redo.add(cut, *number, file, shards);
     }
     if !redo.pending.is_empty() {
         groups.push(redo);

@@ -196,7 +196,7 @@ impl IntakeSource {
     /// the old ones.
     async fn begin(&self, claims: &Claims) -> Result<Cursor, SourceError> {
         claims.known().iter().try_for_each(|(shard, _)| self.own(shard))?;
-        let resume = claims.claim(self.shard.clone(), Start::TrimHorizon).await?;
+        let resume = claims.claim_own(self.shard.clone(), Start::TrimHorizon).await?;
         self.cursor(&resume.after, &resume.start)
     }
 
@@ -262,7 +262,7 @@ impl IntakeSource {
         let lag = if chunk.to == limit { 0 } else { self.clock.now().saturating_sub(newest) };
         let records = cursor.skip(chunk.records);
         let behind_ms = Some(u64::try_from(lag).unwrap_or(0));
-        Batch { shard: self.shard.clone(), span, records, behind_ms, last: false, permit: None }
+        Batch { shard: self.shard.clone(), span, records, behind_ms, seen_at: None, last: false, permit: None }
     }
 
     fn own(&self, shard: &ShardId) -> Result<(), SourceError> {

@@ -35,6 +35,7 @@ pub use self::counters::KinesisCounters;
 use self::pace::Retry;
 use self::service::Service;
 use self::supervise::{Supervisor, Tasks};
+use super::split::Task;
 use super::{Claims, READ_AHEAD_BATCHES, Source, SourceError};
 use crate::record::Batch;
 
@@ -90,6 +91,8 @@ pub struct KinesisSettings {
     pub access: Access,
     /// Default: the network.
     pub wire: Wire,
+    /// Which shards this process reads. Default: all.
+    pub task: Task,
     /// Between two lists of the shards; they are also listed when a shard ends. Default 60 s.
     pub discover_every: Duration,
     /// A call that fails for so long without one success stops the source. Default 5 min.
@@ -118,6 +121,7 @@ impl KinesisSettings {
             region: None,
             access: Access::Chain,
             wire: Wire::Network,
+            task: Task::WHOLE,
             discover_every: Duration::from_secs(60),
             give_up: Duration::from_secs(300),
             records_per_read: 10_000,

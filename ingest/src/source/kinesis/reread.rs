@@ -37,7 +37,8 @@ pub(super) async fn reread(
         if let Some(last) = records.last() {
             let from = std::mem::replace(&mut at, last.position.clone());
             let span = Span::new(from, at.clone());
-            let batch = Batch { shard: shard.clone(), span, records, behind_ms, last: false, permit: None };
+            let batch =
+                Batch { shard: shard.clone(), span, records, behind_ms, seen_at: None, last: false, permit: None };
             out.send(batch).await.map_err(|_| SourceError::Closed)?;
         }
         if at < span.to

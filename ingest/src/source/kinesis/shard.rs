@@ -79,7 +79,15 @@ impl ShardReader {
             let last = read.last;
             if last || !read.records.is_empty() {
                 let Read { records, span, behind_ms, last, .. } = read;
-                let batch = Batch { shard: self.shard.clone(), span, records, behind_ms, last, permit: Some(permit) };
+                let batch = Batch {
+                    shard: self.shard.clone(),
+                    span,
+                    records,
+                    behind_ms,
+                    seen_at: None,
+                    last,
+                    permit: Some(permit),
+                };
                 out.send(batch).await.map_err(|_| SourceError::Closed)?;
             }
             if last {

@@ -21,7 +21,7 @@ use writer::shared::Clock;
 
 use super::{KinesisSettings, KinesisSource, StartSetting};
 use crate::record::Batch;
-use crate::source::{Claims, READ_AHEAD_BATCHES, Resume, Source, SourceError};
+use crate::source::{Claimed, Claims, READ_AHEAD_BATCHES, Request, Resume, Source, SourceError};
 
 /// Generous: a passing test never waits for it.
 const SOON: Duration = Duration::from_secs(20);
@@ -53,7 +53,7 @@ fn at(n: u64) -> Position {
 }
 
 fn resume(after: Position, start: Start, ended: bool) -> Resume {
-    Resume { after, start, ended }
+    Resume { after, start, ended, seen_at: None }
 }
 
 /// What the pipeline knows of each shard.
@@ -77,10 +77,11 @@ fn start_over(fake: &Arc<FakeStream>, settings: KinesisSettings, known: BTreeMap
     let (requests, mut claimed) = mpsc::channel(1);
     let answers = Arc::clone(&known);
     tokio::spawn(async move {
-        while let Some(super::super::ClaimRequest { shard, first_start, reply }) = claimed.recv().await {
+        while let Some(asked) = claimed.recv().await {
+            let Request::Claim { shard, first_start, reply, .. } = asked else { panic!("only claims: {asked:?}") };
             let fresh = resume(Position::zero(), first_start, false);
             let answer = answers.lock().expect("no panic holding it").entry(shard).or_insert(fresh).clone();
-            assert!(reply.send(answer).is_ok() || claimed.is_closed() || claimed.is_empty());
+            assert!(reply.send(Claimed::Ours(answer)).is_ok() || claimed.is_closed() || claimed.is_empty());
         }
     });
     let (out, batches) = mpsc::channel(1_000);
