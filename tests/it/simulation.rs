@@ -8,6 +8,7 @@
 //!
 //! `ALLUVIUM_SIM_SEEDS=10000 ALLUVIUM_SIM_FIRST=0 cargo test -p tests --test it simulation::seeds` plays others (`just sim`).
 
+mod notes;
 mod plan;
 mod process;
 mod producer;
@@ -40,7 +41,7 @@ fn simulate(seed: u64, sin: Option<Sin>) -> Result<End, String> {
             world.bucket.forget_put(3);
         }
         let outcome = world.play().await;
-        outcome.map_err(|wrong| format!("seed {seed}: {wrong}\n{}", world.history()))
+        outcome.map_err(|wrong| format!("seed {seed}: {wrong}\n{}", world.notes.text()))
     })
 }
 

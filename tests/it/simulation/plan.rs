@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use ingest::source::split::Task;
 use rand::Rng;
 use rand::rngs::StdRng;
 
 /// What happens to processes. A number picks one of those there are.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Act {
-    /// Another one, which takes over.
-    Start,
+    /// Another one, for one of the plan's tasks: it takes over what is that task's.
+    Start(usize),
     /// kill -9.
     Kill(usize),
     /// SIGTERM.
@@ -28,8 +29,12 @@ pub(super) enum Change {
     Scale(usize),
 }
 
+const TASKS: [&[&str]; 3] = [&["0/1"], &["0/2", "1/2"], &["0/2", "1/2", "0/1", "2/3"]];
+
 #[derive(Debug)]
 pub(super) struct Plan {
+    /// How processes share the stream: the whole to each, or a static split, or a mess of both.
+    pub(super) tasks: Vec<Task>,
     /// For whoever draws later.
     pub(super) seed: u64,
     pub(super) shards: usize,
@@ -58,7 +63,9 @@ impl Plan {
         let changes = (0..random.random_range(0..4)).map(|_| (seconds(random, 4, 40), change(random))).collect();
         let calls = random.random_range(12..30);
         let puts = (0..calls).map(|_| (seconds(random, 0, 6), random.random_range(1..7))).collect();
+        let of = *pick(random, &TASKS);
         Plan {
+            tasks: of.iter().map(|task| task.parse().expect("a task")).collect(),
             seed: random.random(),
             shards: random.random_range(1..4),
             kinesis_percent: *pick(random, &[0, 3, 10, 25]),
@@ -88,12 +95,12 @@ fn pick<'a, T>(random: &mut StdRng, from: &'a [T]) -> &'a T {
 fn act(random: &mut StdRng, n: u32) -> Act {
     let one = random.random_range(0..8);
     match random.random_range(0..10) {
-        _ if n == 0 => Act::Start,
+        _ if n == 0 => Act::Start(one),
         0..2 => Act::Kill(one),
         2 => Act::Stop(one),
         3..6 => Act::Pause(one),
         6..8 => Act::Resume,
-        _ => Act::Start,
+        _ => Act::Start(one),
     }
 }
 

@@ -1,7 +1,7 @@
 //! One process: what `alluvium run` puts together, over a service and a store of this world.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ingest::error::RunError;
@@ -9,6 +9,7 @@ use ingest::metrics::Metrics;
 use ingest::pipeline::Pipeline;
 use ingest::route::Router;
 use ingest::source::kinesis::{Access, KinesisSettings, KinesisSource, StartSetting, Wire};
+use ingest::source::split::Task;
 use schemas::position::{Position, ShardId};
 use schemas::rules::{ParquetSettings, Rules};
 use schemas::table::TableSpec;
@@ -17,11 +18,13 @@ use tests::gate::Gate;
 use tests::kinesis_fake::connector;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use writer::Writer;
+use writer::commit::takeover::Taking;
 use writer::settings::BufferSettings;
 use writer::shared::{Clock, Shared};
 use writer::store::{Lake, Store};
+use writer::{Scope, Writer};
 
+use super::notes::Notes;
 use super::world::{STREAM, World};
 
 const SPEC: &str = r#"
@@ -48,7 +51,8 @@ pub(super) struct Process {
     pub(super) name: String,
     gate: Gate,
     stop: CancellationToken,
-    shared: Arc<Shared>,
+    /// Of its last writer, once it has one.
+    shared: Arc<Mutex<Option<Arc<Shared>>>>,
     task: JoinHandle<Result<(), RunError>>,
 }
 
@@ -59,33 +63,45 @@ struct Told {
     clock: Clock,
     lake: Lake,
     buffers: BufferSettings,
-    shared: Arc<Shared>,
-    metrics: Metrics,
+    shared: Arc<Mutex<Option<Arc<Shared>>>>,
     stop: CancellationToken,
+    notes: Notes,
 }
 
 impl Process {
-    pub(super) fn start(world: &World, number: u64) -> Process {
+    /// The `number`-th one, which reads the shards of `task`.
+    pub(super) fn start(world: &World, number: u64, task: Task) -> Process {
         let (name, gate, stop) = (format!("w{number:02}"), Gate::default(), CancellationToken::new());
         let plan = &world.plan;
         let store = faulty_store::shared(&world.bucket, &gate);
         let place = |prefix: &str| Store::new(store.clone(), prefix, &format!("memory:///{prefix}/"));
-        let lake = Lake { table: place("table"), errors: place("errors"), state: place("state") };
-        let buffers =
-            BufferSettings { size: 1 << 20, age: plan.age, idle: plan.idle, rows: plan.rows, memory: plan.memory };
-        let (clock, metrics) = (world.clock(world.draw(number, CLOCK_OFF_MS)), Metrics::default());
-        let shared = Arc::new(Shared::new(plan.memory, clock.clone(), Arc::new(metrics.writer.clone())));
         let settings = KinesisSettings {
             endpoint_url: Some("http://kinesis.test".into()),
             access: Access::Key { id: "test".into(), secret: "test".into() },
             wire: Wire::Given(connector::client(world.kinesis.clone(), gate.clone())),
+            task,
             records_per_read: plan.records_per_read,
-            discover_every: Duration::from_secs(30),
+            discover_every: Duration::from_secs(20),
             idle_poll: Duration::from_millis(2_500),
             ..KinesisSettings::new(STREAM, StartSetting::TrimHorizon)
         };
-        let told = Told { name: name.clone(), settings, clock, lake, buffers, shared, metrics, stop: stop.clone() };
-        let shared = told.shared.clone();
+        let shared = Arc::default();
+        let told = Told {
+            name: name.clone(),
+            settings,
+            clock: world.clock(world.draw(number, CLOCK_OFF_MS)),
+            lake: Lake { table: place("table"), errors: place("errors"), state: place("state") },
+            buffers: BufferSettings {
+                size: 1 << 20,
+                age: plan.age,
+                idle: plan.idle,
+                rows: plan.rows,
+                memory: plan.memory,
+            },
+            shared: Arc::clone(&shared),
+            stop: stop.clone(),
+            notes: world.notes.clone(),
+        };
         Process { name, gate, stop, shared, task: tokio::spawn(run(told)) }
     }
 
@@ -137,7 +153,8 @@ impl Process {
             .map(|(shard, last)| (ShardId::new(format!("{STREAM}:{shard}")), Position::new(last, 0).expect("a number")))
             .collect();
         let read = |(shard, end): &(ShardId, Position)| {
-            self.shared.shards.read_through(shard).is_some_and(|through| through >= *end)
+            let shared = self.shared.lock().expect("nothing panics holding it");
+            shared.as_ref().and_then(|shared| shared.shards.read_through(shard)).is_some_and(|through| through >= *end)
         };
         while !self.task.is_finished() && !ends.iter().all(read) {
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -150,19 +167,53 @@ pub(super) fn rules() -> Rules {
     Rules::new(vec![("k".into(), ".k".into())], &spec, ParquetSettings::default())
 }
 
+/// As the command does it: a writer that another one has ended is followed by one that takes what is left, by no force.
 async fn run(told: Told) -> Result<(), RunError> {
-    let Told { name, settings, clock, lake, buffers, shared, metrics, stop } = told;
+    let source = Arc::new(KinesisSource::connect(told.settings.clone(), told.clock.clone()).await?);
+    source.check().await?;
+    let (mut taking, mut writer) = (Taking::Force, told.name.clone());
+    for n in 1.. {
+        match once(&told, &writer, source.clone(), taking.clone()).await {
+            Err(RunError::Fenced(why)) => {
+                told.notes.note(format!("{writer} fenced: {why}"));
+                told.notes.count("fenced");
+                let mut former = match taking {
+                    Taking::Force => Vec::new(),
+                    Taking::Gentle { former } => former,
+                };
+                former.push(std::mem::replace(&mut writer, format!("{}-{n}", told.name)));
+                taking = Taking::Gentle { former };
+            }
+            ended => return ended,
+        }
+    }
+    Ok(())
+}
+
+/// One writer's time.
+async fn once(told: &Told, writer: &str, source: Arc<KinesisSource>, taking: Taking) -> Result<(), RunError> {
     let start = async {
-        let source = Arc::new(KinesisSource::connect(settings, clock).await?);
-        source.check().await?;
-        let rules = rules();
+        let (rules, metrics) = (rules(), Metrics::default());
         let router = Router::compile(&rules, "rules")?;
-        let files = router.file_rules().clone();
-        let opened = Writer::open(&name, lake, buffers, files, &rules, shared).await?;
-        Pipeline::open(opened, router, source, metrics.ingest.clone(), &[]).await
+        let (files, task) = (router.file_rules().clone(), told.settings.task);
+        let shared = Arc::new(Shared::new(told.buffers.memory, told.clock.clone(), Arc::new(metrics.writer.clone())));
+        *told.shared.lock().expect("nothing panics holding it") = Some(shared.clone());
+        let wants = |shard: &ShardId| task.has(shard);
+        let scope = Scope { wants: &wants, taking: taking.clone() };
+        let (lake, buffers) = (told.lake.clone(), told.buffers.clone());
+        let opened = Writer::open(writer, lake, buffers, files, &rules, shared, &scope).await?;
+        let former = match &taking {
+            Taking::Force => Vec::new(),
+            Taking::Gentle { former } if opened.carried.shards.is_empty() && !opened.theirs.is_empty() => {
+                return Err(RunError::NothingLeft(format!("nothing is left to do after {former:?}")));
+            }
+            Taking::Gentle { former } => former.clone(),
+        };
+        let pipeline = Pipeline::open(opened, router, source, metrics.ingest.clone(), &[]).await?;
+        Ok(pipeline.after(former))
     };
-    let Some(pipeline) = stop.run_until_cancelled(start).await else { return Ok(()) };
-    pipeline?.run(stop).await
+    let Some(pipeline) = told.stop.run_until_cancelled(start).await else { return Ok(()) };
+    pipeline?.run(told.stop.clone()).await
 }
 
 /// How a process came to its end.
@@ -187,16 +238,16 @@ impl Ended {
     pub(super) fn word(&self) -> &'static str {
         match self {
             Ended::Gracefully => "ended gracefully",
-            Ended::With(RunError::Fenced(_)) => "fenced",
+            Ended::With(RunError::NothingLeft(_)) => "nothing left",
             Ended::With(_) | Ended::Panicked(_) => "failed",
         }
     }
 
-    /// Being fenced is everyday life; a start gives up early where an endpoint does not answer, and a process that was paused for
+    /// Losing all shards to others is everyday life; a start gives up early where an endpoint does not answer, and a process that was paused for
     /// longer than its patience gives up when it wakes. Nothing else ends a process.
     pub(super) fn is_allowed(&self) -> Result<(), String> {
         match self {
-            Ended::Gracefully | Ended::With(RunError::Fenced(_)) => Ok(()),
+            Ended::Gracefully | Ended::With(RunError::NothingLeft(_)) => Ok(()),
             Ended::With(RunError::Environment(text)) if IMPATIENT.iter().any(|known| text.contains(known)) => Ok(()),
             Ended::With(error) => Err(error.to_string()),
             Ended::Panicked(text) => Err(text.clone()),

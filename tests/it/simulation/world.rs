@@ -1,9 +1,9 @@
 //! One history: a stream, a bucket, a clock, and the processes that come and go.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use ingest::source::split::Task;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tests::faulty_store::bucket::Bucket;
@@ -11,6 +11,7 @@ use tests::kinesis_fake::faults::Faults;
 use tests::kinesis_fake::{KinesisFake, Now};
 use tokio::time::Instant;
 
+use super::notes::Notes;
 use super::plan::{Act, Plan};
 use super::process::Process;
 use super::producer;
@@ -26,9 +27,6 @@ const BEGIN: i64 = 1_700_000_000_000;
 pub(super) const MUST_HAPPEN: &[&str] =
     &["killed", "paused", "stopped", "fenced", "taken over", "resharded", "kinesis AnswerLost", "store Stalled"];
 
-/// Processes that may be started one after another to bring a history to its end.
-const LAST_ONES_MAX: usize = 6;
-
 /// How long the last process may take to drain what is left, simulated.
 const DRAIN: Duration = Duration::from_secs(1_800);
 
@@ -40,9 +38,8 @@ pub(super) struct World {
     pub(super) kinesis: KinesisFake,
     pub(super) bucket: Bucket,
     pub(super) plan: Plan,
+    pub(super) notes: Notes,
     began: Instant,
-    history: Mutex<Vec<String>>,
-    happened: Mutex<BTreeMap<String, u64>>,
 }
 
 impl World {
@@ -54,9 +51,8 @@ impl World {
             kinesis: KinesisFake::new(now, Duration::from_millis(700)),
             bucket: Bucket::new(seed ^ 0x5107e, plan.store_permille, plan.way_ms),
             plan,
+            notes: Notes::new(began),
             began,
-            history: Mutex::default(),
-            happened: Mutex::default(),
         }
     }
 
@@ -67,16 +63,11 @@ impl World {
     }
 
     pub(super) fn note(&self, text: impl AsRef<str>) {
-        let at = self.began.elapsed().as_secs_f64();
-        self.history.lock().expect("nothing panics holding it").push(format!("{at:9.3} {}", text.as_ref()));
+        self.notes.note(text);
     }
 
     pub(super) fn count(&self, what: &str) {
-        *self.happened.lock().expect("nothing panics holding it").entry(what.to_string()).or_default() += 1;
-    }
-
-    pub(super) fn history(&self) -> String {
-        self.history.lock().expect("nothing panics holding it").join("\n")
+        self.notes.count(what);
     }
 
     /// Plays the history to its end and judges it.
@@ -91,8 +82,7 @@ impl World {
         self.wake(&mut asleep).await?;
         let injected = self.bucket.injected().into_iter().map(|(fault, n)| (format!("store {fault:?}"), n));
         let kinesis = self.kinesis.injected().into_iter().map(|(fault, n)| (format!("kinesis {fault:?}"), n));
-        let counted = self.happened.lock().expect("nothing panics holding it").clone();
-        verdict::judge(self, injected.chain(kinesis).chain(counted).collect()).await
+        verdict::judge(self, injected.chain(kinesis).chain(self.notes.counts()).collect()).await
     }
 
     /// What happens to processes while records come.
@@ -102,7 +92,7 @@ impl World {
             self.reap(processes).await?;
             let of = |n: usize| n % processes.len().max(1);
             match *act {
-                Act::Start => self.start(processes),
+                Act::Start(n) => self.start(processes, self.plan.tasks[n % self.plan.tasks.len()]),
                 Act::Kill(n) => self.one(processes, of(n), "killed", Process::kill),
                 Act::Stop(n) => self.one(processes, of(n), "stopped", Process::stop),
                 Act::Pause(n) => self.one(processes, of(n), "paused", Process::pause),
@@ -113,7 +103,7 @@ impl World {
             }
             processes.retain(|process| !process.is_dead());
             if !processes.iter().any(|process| !process.is_paused()) {
-                self.start(processes);
+                self.start(processes, Task::WHOLE);
             }
         }
         Ok(())
@@ -126,10 +116,9 @@ impl World {
         act(process);
     }
 
-    fn start(&self, processes: &mut Vec<Process>) {
-        let number = self.happened.lock().expect("nothing panics holding it").get("started").copied().unwrap_or(0);
-        let process = Process::start(self, number);
-        self.note(format!("{} started", process.name));
+    fn start(&self, processes: &mut Vec<Process>, task: Task) {
+        let process = Process::start(self, self.notes.counted("started"), task);
+        self.note(format!("{} started as {task}", process.name));
         self.count("started");
         if !processes.is_empty() {
             self.count("taken over");
@@ -154,34 +143,36 @@ impl World {
         Ok(())
     }
 
-    /// Heals everything and lets one process drain the stream. Some stay asleep meanwhile.
+    /// Heals everything, stops who is there and lets one process drain the stream. Some stay asleep meanwhile.
     async fn wind_down(&self, processes: &mut Vec<Process>) -> Result<Vec<Process>, String> {
         self.note("everything heals");
         let (asleep, awake): (Vec<_>, Vec<_>) = processes.drain(..).partition(|p| p.is_paused() && self.plan.sleepers);
         *processes = awake;
-        processes.iter().for_each(Process::resume);
         self.bucket.heal();
         self.kinesis.heal();
-        for _ in 0..LAST_ONES_MAX {
-            self.start(processes);
-            let last = processes.last().expect("it was just started");
-            let drained = tokio::time::timeout(DRAIN, last.drained(self)).await;
-            if drained.is_err() {
-                return Err(format!("{} has not drained the stream after {DRAIN:?}", last.name));
-            }
-            last.stop();
-            tokio::time::sleep(Duration::from_secs(120)).await;
-            let name = last.name.clone();
-            self.reap(processes).await?;
-            if processes.is_empty() && self.happened_at_last(&name) {
-                return Ok(asleep);
-            }
+        processes.iter().for_each(Process::resume);
+        self.stop_all(processes).await?;
+        self.start(processes, Task::WHOLE);
+        let last = processes.last().expect("it was just started");
+        let drained = tokio::time::timeout(DRAIN, last.drained(self)).await;
+        if drained.is_err() {
+            return Err(format!("{} has not drained the stream after {DRAIN:?}", last.name));
         }
-        Err(format!("{LAST_ONES_MAX} processes were not enough to bring it to an end"))
+        self.note("drained");
+        self.stop_all(processes).await?;
+        Ok(asleep)
     }
 
-    fn happened_at_last(&self, name: &str) -> bool {
-        self.history().lines().any(|line| line.ends_with(&format!("{name} ended: gracefully")))
+    async fn stop_all(&self, processes: &mut Vec<Process>) -> Result<(), String> {
+        processes.iter().for_each(Process::stop);
+        tokio::time::sleep(SILENCE).await;
+        self.reap(processes).await?;
+        let left: Vec<&str> = processes.iter().map(|process| process.name.as_str()).collect();
+        if left.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{left:?} have not ended {SILENCE:?} after they were stopped"))
+        }
     }
 
     /// Wakes the sleepers when all is done; what they still send must change nothing.
@@ -193,9 +184,7 @@ impl World {
         }
         tokio::time::sleep(SILENCE).await;
         self.reap(asleep).await?;
-        asleep.iter().for_each(Process::stop);
-        tokio::time::sleep(SILENCE).await;
-        self.reap(asleep).await?;
+        self.stop_all(asleep).await?;
         match self.bucket.in_flight() {
             0 => Ok(()),
             left => Err(format!("{left} requests are still under way")),

@@ -252,6 +252,7 @@ impl Committer {
     async fn settle(&mut self) -> Result<(), WriterError> {
         while !self.encoding.is_empty() || !self.storing.is_empty() {
             tokio::select! {
+                biased;
                 Some(done) = self.storing.join_next(), if !self.storing.is_empty() => self.stored_one(done)?,
                 Some(encoded) = self.encoding.next(), if self.can_commit() => self.commit(encoded).await?,
             }
