@@ -11,14 +11,16 @@ use writer::store::Lake;
 use writer::{Scope, Writer};
 
 use crate::clock;
-use crate::config::{Config, Forward, SourceConfig};
+use crate::config::{Config, SourceConfig};
 use crate::error::RunError;
 use crate::metrics::Metrics;
 use crate::pipeline::Pipeline;
 use crate::route::Router;
+use crate::source::intake::connection;
 use crate::source::intake::counters::IntakeCounters;
 use crate::source::intake::forward::KinesisSink;
 use crate::source::intake::server::{self, Intake};
+use crate::source::intake::settings::EndpointSettings;
 use crate::source::intake::{IntakeSettings, IntakeSource};
 use crate::source::kinesis::{KinesisCounters, KinesisSettings, KinesisSource};
 use crate::source::split::Task;
@@ -102,16 +104,16 @@ fn randomness() -> [u8; 16] {
 /// The endpoint that puts to the stream we read: serves until `stop`.
 pub async fn forward(
     config: &KinesisSettings,
-    to: &Forward,
+    to: &EndpointSettings,
     clock: &Clock,
     stop: CancellationToken,
 ) -> Result<Arc<IntakeCounters>, SourceError> {
     let sink = KinesisSink::connect(config).await?;
     let counters = Arc::new(IntakeCounters::default());
-    let intake = Intake::new(Arc::new(sink), &to.delivery_streams, counters.clone(), clock.clone(), randomness());
+    let intake = Intake::new(Arc::new(sink), to, counters.clone(), clock.clone(), randomness())?;
     let listener = server::bind(to.listen).await?;
     tracing::info!(address = %to.listen, stream = config.stream, "intake listens and forwards to the stream");
-    tokio::spawn(server::serve(listener, intake, stop));
+    tokio::spawn(connection::serve(listener, intake, stop));
     Ok(counters)
 }
 

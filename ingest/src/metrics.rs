@@ -24,6 +24,8 @@ writer::declare_metrics! {
             "Records taken into the pipeline";
         incoming_bytes: Counter = Counter::default(), "counter", "bytes", "",
             "Bytes of records taken into the pipeline";
+        documents: Counter = Counter::default(), "counter", "documents", "",
+            "Events in the records taken into the pipeline: JSON documents, and what was no document";
         rejects: Family<ReasonLabel, Counter> = Family::default(), "counter", "records", "reason: see below",
             "Records that went to the errors output before they reached a buffer, by why";
         jq_processing_duration_seconds: Histogram = seconds(), "histogram", "seconds", "",

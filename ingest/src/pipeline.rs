@@ -13,8 +13,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use writer::commit::takeover::Taking;
-use writer::{Opened, Taken, Writer};
+use writer::{Intake, Opened, Taken, Writer};
 
+use crate::documents::Event;
 use crate::error::RunError;
 use crate::metrics::IngestMetrics;
 use crate::record::{Batch, Record};
@@ -24,6 +25,10 @@ use crate::source::{Claimed, Claims, READ_AHEAD_BATCHES, Request, Resume, Source
 
 /// Requests of the source waiting for an answer.
 const REQUESTS_MAX: usize = 64;
+
+/// Bytes that a batch may add to the buffers before the memory cap is looked at within it: more than a batch has itself, but
+/// compressed records unfold, and each of many small documents may become a reject with a line of its own.
+pub const UNFOLDED_BYTES_MAX: u64 = 16 << 20;
 
 /// Everything a run is made of.
 #[derive(Debug)]
@@ -217,17 +222,13 @@ impl Pipeline {
 
     async fn take_in(&mut self, batch: Batch) -> Result<(), RunError> {
         let mut intake = self.writer.enter(&batch.shard, &batch.span)?;
-        let (began, mut bytes) = (Instant::now(), 0);
+        let (began, mut bytes, mut unfolded) = (Instant::now(), 0, 0);
         for record in &batch.records {
             bytes += record.data.len() as u64;
-            match self.router.route(&record.data, record.arrived_at) {
-                Ok(path) => self.writer.row(&mut intake, path, &record.position, record.arrived_at, &record.data),
-                Err(reject) => {
-                    let line = reject_line(&batch.shard, record, &reject);
-                    let folder = reject.reason.output().folder();
-                    self.metrics.count_rejects(reject.reason, 1);
-                    self.writer.reject(&mut intake, folder, &record.position, record.arrived_at, &line);
-                }
+            unfolded += self.take_in_record(&mut intake, record, &batch.span.from);
+            if unfolded > UNFOLDED_BYTES_MAX {
+                self.writer.relieve().await?;
+                unfolded = 0;
             }
         }
         self.metrics.incoming_records.inc_by(batch.records.len() as u64);
@@ -239,11 +240,43 @@ impl Pipeline {
         self.writer.leave(intake, batch.last).await?;
         if self.giving_up.is_empty() { Ok(()) } else { self.give_up_what_is_in().await }
     }
+
+    /// Every event of a record behind `from`, which may lie within the record. Returns the bytes that went into buffers.
+    fn take_in_record(&mut self, intake: &mut Intake, record: &Record, from: &Position) -> u64 {
+        let documents = self.router.documents(&record.data);
+        let mut bytes = 0;
+        for event in documents.events(&record.position).filter(|event| !is_behind(event, from)) {
+            match self.router.route(&event, record.arrived_at) {
+                Ok(path) => {
+                    bytes += event.data.len() as u64;
+                    self.writer.row(intake, path, &event.position, record.arrived_at, event.data);
+                }
+                Err(reject) => {
+                    let line = reject_line(&intake.shard, &event, record.arrived_at, &reject);
+                    bytes += line.len() as u64;
+                    self.metrics.count_rejects(reject.reason, 1);
+                    let folder = reject.reason.output().folder();
+                    self.writer.reject(intake, folder, &event.position, record.arrived_at, &line);
+                }
+            }
+        }
+        self.metrics.documents.inc_by(documents.count() as u64);
+        if documents.count() > 1 {
+            // Through with its last document is through with the record.
+            self.writer.skip(intake, &record.position);
+        }
+        bytes
+    }
 }
 
-/// The line a rejected record leaves in the errors output.
-pub fn reject_line(shard: &ShardId, record: &Record, reject: &Reject) -> Vec<u8> {
-    error_line(reject, shard.as_str(), &record.position, record.arrived_at, &STANDARD.encode(&record.data))
+/// Whether an event of a record that is read once more was taken in before: only a position within the record can say so.
+pub fn is_behind(event: &Event<'_>, from: &Position) -> bool {
+    from.document() > 0 && *event.position <= *from
+}
+
+/// The line a rejected event leaves in the errors output.
+pub fn reject_line(shard: &ShardId, event: &Event<'_>, arrived_at: i64, reject: &Reject) -> Vec<u8> {
+    error_line(reject, shard.as_str(), &event.position, arrived_at, &STANDARD.encode(event.data))
 }
 
 /// What the shard held beyond its watermark is lost, by the operator's word.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tests::alluvium::{Lake, Running, attribute_events, loopback};
+use tests::bundle::bundle;
 use tests::emulator;
 use tests::firehose::Firehose;
 use tests::kinesis::Stream;
@@ -36,11 +37,21 @@ fn kinesis_to_s3() {
 
 #[test]
 fn intake_to_local_disk() {
+    through_intake(ROUNDS / 2, <[Vec<u8>]>::to_vec);
+}
+
+/// Cuts and kills fall within records.
+#[test]
+fn intake_of_several_events_in_a_record_to_local_disk() {
+    through_intake(ROUNDS / 2, bundle);
+}
+
+fn through_intake(rounds: u32, records: fn(&[Vec<u8>]) -> Vec<Vec<u8>>) {
     let (lake, listen) = (Lake::local(), loopback());
     let client = Firehose::new(&listen, STREAM);
-    let producer = Producer::start(move |records| client.put_call(records).is_ok());
+    let producer = Producer::start(move |events| client.put_call(&records(events)).is_ok());
     let sections = format!("{}\n{}\n{BUFFER}", intake_source(&lake, &listen), attribute_events());
-    kill_rounds(&lake, &sections, ROUNDS / 2);
+    kill_rounds(&lake, &sections, rounds);
     let last = Running::start(&lake, &sections);
     let put = producer.stop();
     assert!(put.known.len() > PUT_EVENTS, "the intake answered {} events only", put.known.len());

@@ -292,6 +292,14 @@ impl Running {
         self.child.wait().expect("the child ends");
     }
 
+    /// The most memory it has had, in bytes.
+    pub fn memory_peak(&self) -> u64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the process is there");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says so");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    }
+
     /// Whether it has not ended by itself.
     pub fn is_alive(&mut self) -> bool {
         self.child.try_wait().expect("the child can be asked").is_none()

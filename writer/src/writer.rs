@@ -307,6 +307,15 @@ impl Writer {
         intake.before = position.clone();
     }
 
+    /// Keeps the memory cap within a span whose records unfold to far more than they are: cuts what is full, and the largest
+    /// buffers if memory is short, and waits for room.
+    pub async fn relieve(&mut self) -> Result<(), WriterError> {
+        let short = self.buffers.take_over_memory(self.shared.budget.limit());
+        self.frozen.extend(short);
+        self.cut_frozen().await?;
+        self.room().await
+    }
+
     /// The span is taken in. Cuts what is full, and the largest buffers if memory is short.
     pub async fn leave(&mut self, intake: Intake, at_end: bool) -> Result<(), WriterError> {
         self.shared.shards.entered(&intake.shard, &intake.span, at_end);

@@ -1,12 +1,15 @@
 //! The source's settings, and those of an intake that forwards to a stream.
 
-use std::net::SocketAddr;
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
+
+use super::intake;
 use super::typed::Typed;
 use super::value::Value;
 use crate::source::intake::IntakeSettings;
-use crate::source::kinesis::KinesisSettings;
+use crate::source::intake::settings::EndpointSettings;
+use crate::source::kinesis::{KinesisSettings, ReaderSetting};
 
 /// Where records come from.
 #[derive(Debug, Clone)]
@@ -14,29 +17,21 @@ pub enum SourceConfig {
     Kinesis {
         settings: KinesisSettings,
         /// `[intake]`: an endpoint that puts to the stream.
-        forward: Option<Forward>,
+        forward: Option<EndpointSettings>,
     },
     Intake(IntakeSettings),
 }
 
-/// `[intake]` with `forward = "kinesis"`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Forward {
-    pub listen: SocketAddr,
-    /// Checked already: loopback, or this.
-    pub allow_remote: bool,
-    pub delivery_streams: Vec<String>,
-}
-
 /// `None` only where a problem has been reported.
 pub(super) fn build(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
-    if typed.has("source.kinesis") { kinesis(typed) } else { intake(typed, folder) }
+    if typed.has("source.kinesis") { kinesis(typed, folder) } else { journal(typed, folder) }
 }
 
-fn kinesis(typed: &Typed) -> Option<SourceConfig> {
+fn kinesis(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
     let section = "source.kinesis";
     let Some(Value::Start(start)) = typed.value(section, "start") else { return None };
     let settings = KinesisSettings {
+        reader: reader(typed)?,
         region: typed.text(section, "region"),
         endpoint_url: typed.text(section, "endpoint_url"),
         discover_every: typed.time(section, "discover_every")?,
@@ -48,23 +43,47 @@ fn kinesis(typed: &Typed) -> Option<SourceConfig> {
         ..KinesisSettings::new(typed.text(section, "stream")?, start)
     };
     let forward = match typed.has("intake") {
-        true => Some(Forward {
-            listen: typed.address("intake", "listen")?,
-            allow_remote: typed.flag("intake", "insecure_allow_remote"),
-            delivery_streams: typed.names("intake", "delivery_streams"),
-        }),
+        true => Some(intake::endpoint(typed, "intake", folder)?),
         false => None,
     };
     Some(SourceConfig::Kinesis { settings, forward })
 }
 
-fn intake(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
+fn reader(typed: &Typed) -> Option<ReaderSetting> {
+    if typed.text("source.kinesis", "reader")? == "polling" {
+        return Some(ReaderSetting::Polling);
+    }
+    let named = typed.text("source.kinesis", "consumer");
+    let consumer = named.or_else(|| typed.text("lake", "state").map(|state| consumer_of(&state)))?;
+    Some(ReaderSetting::FanOut { consumer })
+}
+
+/// Processes of one lake share a consumer, as they share its shards; two lakes on one stream must not.
+fn consumer_of(state: &str) -> String {
+    let digest = Sha256::digest(state);
+    let hex: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("alluvium-{hex}")
+}
+
+/// Longest name the service takes.
+const CONSUMER_BYTES_MAX: usize = 128;
+
+/// What is wrong with the name of a consumer, by the service's rule.
+pub(super) fn check_consumer(name: &str) -> Result<(), String> {
+    let good = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    if !name.is_empty() && name.len() <= CONSUMER_BYTES_MAX && name.chars().all(good) {
+        return Ok(());
+    }
+    Err(format!(
+        "`consumer`: `{name}` is no consumer's name; write 1 to {CONSUMER_BYTES_MAX} letters, digits, _ . and -"
+    ))
+}
+
+fn journal(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
     let section = "source.intake";
     Some(SourceConfig::Intake(IntakeSettings {
-        listen: typed.address(section, "listen")?,
-        allow_remote: typed.flag(section, "insecure_allow_remote"),
+        endpoint: intake::endpoint(typed, section, folder)?,
         journal_max_bytes: typed.number(section, "journal_size")?,
-        delivery_streams: typed.names(section, "delivery_streams"),
         ..IntakeSettings::new(folder.join(typed.text(section, "journal")?))
     }))
 }

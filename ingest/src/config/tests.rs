@@ -12,6 +12,7 @@ fn environment(name: &str) -> Option<String> {
     match name {
         "BUCKET" => Some("lake".into()),
         "SECRET" => Some("hunter2".into()),
+        "UPLOADER_SECRET" | "UPLOADER_TOKEN" => Some("hunter2hunter2hunter2".into()),
         _ => None,
     }
 }
@@ -50,8 +51,17 @@ fn every_problem_is_a_line_in_lower_case_that_names_its_file() {
 
 #[test]
 fn what_a_variable_holds_is_never_told() {
-    let told = problems_of(&Path::new(FOLDER).join("secret_in_variable.toml"));
-    assert!(told.contains("${SECRET}") && !told.contains("hunter2"), "{told}");
+    for (file, says) in [("secret_in_variable.toml", "${SECRET}"), ("secret_in_program.toml", "its variables")] {
+        let told = problems_of(&Path::new(FOLDER).join(file));
+        assert!(told.contains(says) && !told.contains("hunter2"), "{told}");
+    }
+}
+
+/// A device says that it has no bytes, and has them without end.
+#[test]
+fn a_file_is_read_up_to_its_bound_whatever_length_it_claims() {
+    let problems = load(Path::new("/dev/zero"), &environment).expect_err("no configuration");
+    assert_eq!(problems[0].to_string(), "/dev/zero: has more than 4194304 bytes; name an existing file");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use writer::metrics::MetricDoc;
 
-use crate::source::intake::counters::{IntakeCounters, Refusal};
+use crate::source::intake::counters::{Cut, IntakeCounters, Refusal};
 use crate::source::kinesis::KinesisCounters;
 
 /// A number of `C`: what it is, and how it is read.
@@ -69,6 +69,30 @@ static KINESIS: &[Number<KinesisCounters>] = &[
         "Calls that failed on the way, after the SDK's own attempts",
         |c| load(&c.unreachable),
     ),
+    number(
+        "alluvium_kinesis_fanout_events",
+        "counter",
+        "events",
+        "Events that subscriptions gave, those without records included",
+        |c| load(&c.events),
+    ),
+    number("alluvium_kinesis_subscriptions", "counter", "requests", "SubscribeToShard calls that were taken", |c| {
+        load(&c.subscriptions)
+    }),
+    number(
+        "alluvium_kinesis_subscription_renewals",
+        "counter",
+        "requests",
+        "Those of them that followed an earlier one of the same shard: one in five minutes is as it should be",
+        |c| load(&c.renewals),
+    ),
+    number(
+        "alluvium_kinesis_subscription_in_use",
+        "counter",
+        "waits",
+        "Waits because someone else held a shard's subscription",
+        |c| load(&c.in_use),
+    ),
 ];
 
 const BEHIND: MetricDoc = MetricDoc {
@@ -101,6 +125,23 @@ static INTAKE: &[Number<IntakeCounters>] = &[
         c.records.get()
     }),
     number("alluvium_intake_bytes", "counter", "bytes", "Bytes of data of those records", |c| c.bytes.get()),
+    number("alluvium_intake_connections", "gauge", "connections", "Connections open to the intake", |c| {
+        c.connections.get()
+    }),
+    number(
+        "alluvium_intake_connections_full",
+        "counter",
+        "connections",
+        "Times a new connection had to wait because max_connections were open",
+        |c| c.connections_full.get(),
+    ),
+    number(
+        "alluvium_intake_certificate_expires",
+        "gauge",
+        "seconds",
+        "When the intake's TLS certificate ends, seconds since the epoch; 0 without TLS",
+        |c| c.certificate_ends.get(),
+    ),
     number("alluvium_journal_bytes", "gauge", "bytes", "Bytes of the journal on disk", |c| c.journal_bytes.get()),
     number(
         "alluvium_journal_limit_bytes",
@@ -139,8 +180,17 @@ const REFUSED: MetricDoc = MetricDoc {
     name: "alluvium_intake_refused",
     kind: "counter",
     unit: "requests",
-    labels: "reason: invalid, too_large, unknown, journal, forward, busy",
+    labels: "reason: invalid, too_large, unknown, journal, forward, busy, slow, denied, throttled",
     help: "Requests that were not accepted",
+};
+
+const ENDED: MetricDoc = MetricDoc {
+    name: "alluvium_intake_connections_ended",
+    kind: "counter",
+    unit: "connections",
+    labels: "reason: address, handshake, header, idle, write",
+    help: "Connections that the intake ended: too many from one address, TLS handshake failed or late, request's head late, \
+           nothing more came, answer not read",
 };
 
 /// What the Kinesis source counts.
@@ -150,7 +200,7 @@ pub fn kinesis_docs() -> Vec<MetricDoc> {
 
 /// What the intake counts.
 pub fn intake_docs() -> Vec<MetricDoc> {
-    INTAKE.iter().map(|n| n.doc).chain([REFUSED]).collect()
+    INTAKE.iter().map(|n| n.doc).chain([REFUSED, ENDED]).collect()
 }
 
 /// Makes the Kinesis source's counters part of what the registry exposes.
@@ -181,7 +231,9 @@ impl Collector for Intake {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         numbers(INTAKE, &self.0, &mut encoder)?;
         let refused = Refusal::ALL.map(|r| (r.name().to_string(), self.0.refused(r)));
-        family(&REFUSED, "reason", refused.to_vec(), &mut encoder)
+        family(&REFUSED, "reason", refused.to_vec(), &mut encoder)?;
+        let ended = Cut::ALL.map(|c| (c.name().to_string(), self.0.ended(c)));
+        family(&ENDED, "reason", ended.to_vec(), &mut encoder)
     }
 }
 

@@ -48,7 +48,8 @@ pub trait Source: Send + Sync + std::fmt::Debug + 'static {
     async fn run(&self, claims: Claims, out: mpsc::Sender<Batch>, stop: CancellationToken) -> Result<(), SourceError>;
 
     /// Reads exactly `span` of a shard again and sends it as chained batches, the last one ending at `span.to`. `span.from` zero
-    /// means from `start`. Used by recovery, before [`Source::run`].
+    /// means from `start`; within a record, that record is the first one sent. `span.to` is a record's position. Used by
+    /// recovery, before [`Source::run`].
     async fn reread(
         &self,
         shard: &ShardId,
@@ -57,6 +58,6 @@ pub trait Source: Send + Sync + std::fmt::Debug + 'static {
         out: mpsc::Sender<Batch>,
     ) -> Result<(), SourceError>;
 
-    /// Everything at or below `watermark` is stored: the source may forget it.
+    /// Everything at or below `watermark` is stored: the source may forget it. A record that the watermark lies in is still needed.
     async fn release(&self, shard: &ShardId, watermark: &Position) -> Result<(), SourceError>;
 }

@@ -1,6 +1,8 @@
 //! The one doorway to `aws-sdk-kinesis`: whoever calls Kinesis gets the client here, and the source's SDK types and SDK errors end
 //! here.
 
+mod fanout;
+
 use std::error::Error;
 use std::time::Duration;
 
@@ -10,12 +12,13 @@ use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::SharedHttpClient;
 use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::config::timeout::TimeoutConfig;
-use aws_sdk_kinesis::config::{Credentials, ProvideCredentials};
+use aws_sdk_kinesis::config::{Config, Credentials, ProvideCredentials};
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{Record, Shard, ShardIteratorType};
+use tokio::sync::OnceCell;
 
-use super::service::{Failure, RawRecord, ReadFrom, RecordPage, Service, ShardPage};
+use super::service::{Consumer, Failure, RawRecord, ReadFrom, RecordPage, Service, ShardPage, Subscription};
 use super::tree::ListedShard;
 use super::{Access, KinesisSettings};
 use crate::source::SourceError;
@@ -45,7 +48,9 @@ pub enum Wire {
 #[derive(Debug)]
 pub(super) struct KinesisApi {
     client: Client,
+    subscriptions: Config,
     stream: String,
+    stream_arn: OnceCell<String>,
     place: String,
 }
 
@@ -53,7 +58,14 @@ impl KinesisApi {
     /// Resolves endpoint, region and credentials; no call to Kinesis yet.
     pub(super) async fn connect(settings: &KinesisSettings) -> Result<Self, SourceError> {
         let (client, place) = client(settings).await?;
-        Ok(KinesisApi { client, stream: settings.stream.clone(), place })
+        let (subscriptions, stream) = (fanout::config(&client), settings.stream.clone());
+        Ok(KinesisApi { client, subscriptions, stream, stream_arn: OnceCell::new(), place })
+    }
+
+    /// Asked for once: a stream that is made again has the same.
+    async fn stream_arn(&self) -> Result<&str, Failure> {
+        let found = self.stream_arn.get_or_try_init(|| fanout::stream_arn(&self.client, &self.stream)).await;
+        found.map(String::as_str)
     }
 }
 
@@ -176,6 +188,23 @@ impl Service for KinesisApi {
             behind_ms: reply.millis_behind_latest.and_then(|ms| u64::try_from(ms).ok()),
         })
     }
+
+    async fn consumer(&self, name: &str) -> Result<Option<Consumer>, Failure> {
+        fanout::consumer(&self.client, self.stream_arn().await?, name).await
+    }
+
+    async fn register(&self, name: &str) -> Result<(), Failure> {
+        fanout::register(&self.client, self.stream_arn().await?, name).await
+    }
+
+    async fn subscribe(
+        &self,
+        consumer_arn: &str,
+        shard: &str,
+        from: &ReadFrom,
+    ) -> Result<Box<dyn Subscription>, Failure> {
+        fanout::subscribe(&self.subscriptions, consumer_arn, shard, from).await
+    }
 }
 
 fn listed(shard: Shard) -> ListedShard {
@@ -227,9 +256,8 @@ fn by_code(code: &str, message: &str, status: u16) -> Failure {
         | "ThrottlingException"
         | "Throttling"
         | "RequestLimitExceeded"
-        | "TooManyRequestsException"
-        // A stream that is being made or changed takes no ListShards for a moment.
-        | "ResourceInUseException" => Failure::Throttled(text),
+        | "TooManyRequestsException" => Failure::Throttled(text),
+        "ResourceInUseException" => Failure::InUse(text),
         "ExpiredIteratorException" | "ExpiredNextTokenException" => Failure::Expired(text),
         "ResourceNotFoundException" => Failure::NotFound(text),
         "InvalidArgumentException" | "ValidationException" => Failure::InvalidArgument(text),

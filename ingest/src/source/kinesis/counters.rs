@@ -23,6 +23,14 @@ pub struct KinesisCounters {
     pub expired: AtomicU64,
     /// Calls that failed on the way (network, timeout, a failing server), after the SDK's own attempts.
     pub unreachable: AtomicU64,
+    /// Events that subscriptions gave, those without records included.
+    pub events: AtomicU64,
+    /// `SubscribeToShard` calls that were taken.
+    pub subscriptions: AtomicU64,
+    /// Those of them that followed an earlier one of the same shard.
+    pub renewals: AtomicU64,
+    /// Waits because someone else held a shard's subscription.
+    pub in_use: AtomicU64,
     behind_ms: Mutex<BTreeMap<ShardId, u64>>,
 }
 
@@ -32,8 +40,7 @@ impl KinesisCounters {
         self.lags().clone()
     }
 
-    pub(super) fn read(&self, records: usize, bytes: u64) {
-        add(&self.reads, 1);
+    pub(super) fn records(&self, records: usize, bytes: u64) {
         add(&self.records, records as u64);
         add(&self.bytes, bytes);
     }

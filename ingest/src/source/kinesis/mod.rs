@@ -1,14 +1,18 @@
-//! The Kinesis source: polls `GetRecords` on every shard of one stream.
+//! The Kinesis source: reads every shard of one stream, by polling `GetRecords` or by enhanced fan-out.
 //!
 //! - `supervise` lists the shards, claims each before its first read and sets a reader on it, in the order that `tree` (pure)
 //!   allows: parents to their end, then children.
 //! - `shard` reads one shard within the service's limits (`pace`, pure), through throttling, expired iterators and network
 //!   failures, and chains the spans.
-//! - `reread` reads one span again for recovery.
+//! - `fanout` reads one shard as the service pushes it to `consumer`, whom it registers.
+//! - `reread` reads one span again for recovery, always by polling.
 //! - `service` says what all of them need of Kinesis; `api` speaks it over the SDK, and makes every client there is.
 
 mod api;
+mod consumer;
 mod counters;
+mod fanout;
+mod kpl;
 mod pace;
 mod reread;
 mod service;
@@ -31,12 +35,15 @@ use writer::shared::Clock;
 
 pub use self::api::Wire;
 pub(in crate::source) use self::api::client;
+use self::consumer::Consumer;
 pub use self::counters::KinesisCounters;
+use self::fanout::FanOutReader;
 use self::pace::Retry;
 use self::service::Service;
+use self::shard::ShardReader;
 use self::supervise::{Supervisor, Tasks};
 use super::split::Task;
-use super::{Claims, READ_AHEAD_BATCHES, Source, SourceError};
+use super::{Claims, READ_AHEAD_BATCHES, Resume, Source, SourceError};
 use crate::record::Batch;
 
 /// Where to begin with a stream that was never read.
@@ -58,6 +65,15 @@ impl StartSetting {
             StartSetting::At(millis) => Start::At(millis),
         }
     }
+}
+
+/// How records come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReaderSetting {
+    /// `GetRecords`, within the limits that all who poll the stream share.
+    Polling,
+    /// `SubscribeToShard` for the registered consumer of this name, which has 2 MiB a second of each shard for itself.
+    FanOut { consumer: String },
 }
 
 /// Who asks the service.
@@ -83,6 +99,8 @@ impl fmt::Debug for Access {
 pub struct KinesisSettings {
     pub stream: String,
     pub start: StartSetting,
+    /// Default: polling.
+    pub reader: ReaderSetting,
     /// Default: what the AWS SDK's variables and profile say, else the region's own endpoint.
     pub endpoint_url: Option<String>,
     /// Default: what the AWS SDK's variables and profile say; `us-east-1` where only an endpoint is given.
@@ -117,6 +135,7 @@ impl KinesisSettings {
         KinesisSettings {
             stream: stream.into(),
             start,
+            reader: ReaderSetting::Polling,
             endpoint_url: None,
             region: None,
             access: Access::Chain,
@@ -141,6 +160,8 @@ struct Shared {
     settings: KinesisSettings,
     counters: Arc<KinesisCounters>,
     permits: Arc<Semaphore>,
+    /// With fan-out: whom the shards are pushed to.
+    consumer: Option<Consumer>,
     clock: Clock,
 }
 
@@ -165,7 +186,20 @@ impl Shared {
     }
 }
 
-/// One Kinesis stream, polled.
+/// Reads one shard, as the settings say, from where it was left to its end.
+async fn read_to_end(
+    shared: Arc<Shared>,
+    id: &str,
+    resume: Resume,
+    out: mpsc::Sender<Batch>,
+) -> Result<(), SourceError> {
+    match &shared.consumer {
+        None => ShardReader::resumed(Arc::clone(&shared), id, resume).drain(out).await,
+        Some(consumer) => FanOutReader::resumed(Arc::clone(&shared), id, resume).drain(consumer, out).await,
+    }
+}
+
+/// One Kinesis stream.
 #[derive(Debug)]
 pub struct KinesisSource(Arc<Shared>);
 
@@ -182,20 +216,29 @@ impl KinesisSource {
     fn over(service: Arc<dyn Service>, settings: KinesisSettings, clock: Clock) -> Self {
         let counters = Arc::new(KinesisCounters::default());
         let permits = Arc::new(Semaphore::new(READ_AHEAD_BATCHES));
-        KinesisSource(Arc::new(Shared { service, settings, counters, permits, clock }))
+        let consumer = match &settings.reader {
+            ReaderSetting::Polling => None,
+            ReaderSetting::FanOut { consumer } => Some(Consumer::new(consumer)),
+        };
+        KinesisSource(Arc::new(Shared { service, settings, counters, permits, consumer, clock }))
     }
 
     pub fn counters(&self) -> Arc<KinesisCounters> {
         Arc::clone(&self.0.counters)
     }
 
-    /// Lists the shards once: a wrong stream, endpoint or permission is told before anything is done for it.
+    /// Lists the shards once, and with fan-out registers the consumer: a wrong stream, endpoint or permission is told before
+    /// anything is done for it.
     ///
     /// # Errors
-    /// [`SourceError::Config`] for no such stream or no right to list it; [`SourceError::Environment`] for an endpoint that
-    /// does not answer, at once, or one that refuses for its rate for [`KinesisSettings::give_up`].
+    /// [`SourceError::Config`] for no such stream or no right to list it or to register; [`SourceError::Environment`] for an
+    /// endpoint that does not answer, at once, or one that refuses for its rate for [`KinesisSettings::give_up`].
     pub async fn check(&self) -> Result<(), SourceError> {
-        supervise::check(&self.0).await
+        supervise::check(&self.0).await?;
+        match &self.0.consumer {
+            Some(consumer) => consumer.arn(&self.0).await.map(drop),
+            None => Ok(()),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the source needs of Kinesis, in its own words: three calls and one list of failures. `api.rs` speaks it over the SDK,
+//! What the source needs of Kinesis, in its own words: a few calls and one list of failures. `api.rs` speaks it over the SDK,
 //! the tests over a stream in memory that throttles, expires and reshards at will.
 
 use async_trait::async_trait;
@@ -53,16 +53,52 @@ impl RecordPage {
     }
 }
 
+/// A registered consumer of the stream: whom the service pushes records to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Consumer {
+    pub(super) arn: String,
+    pub(super) state: ConsumerState,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ConsumerState {
+    Creating,
+    Active,
+    Deleting,
+}
+
+/// What the service pushed at once.
+#[derive(Debug, Default)]
+pub(super) struct Pushed {
+    pub(super) records: Vec<RawRecord>,
+    /// Where the next subscription goes on: behind everything that was pushed, and behind what the service knows to be no
+    /// record of ours. It moves on although no record comes, and is not always the number of one.
+    pub(super) continuation: Option<String>,
+    pub(super) behind_ms: Option<u64>,
+    /// The shard is closed and this is its end.
+    pub(super) last: bool,
+}
+
+/// One subscription to one shard. Dropped, it ends.
+#[async_trait]
+pub(super) trait Subscription: Send + std::fmt::Debug {
+    /// None: the service has ended it, as it does after five minutes.
+    async fn next(&mut self) -> Result<Option<Pushed>, Failure>;
+}
+
 /// Why a call failed, by what to do about it. Every SDK error becomes one of these once, in `api.rs`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Failure {
     /// Too many calls, or the stream is being changed: slow down.
     #[error("throttled: {0}")]
     Throttled(String),
+    /// The stream is being changed, the consumer made, or someone else holds the subscription: later.
+    #[error("in use: {0}")]
+    InUse(String),
     /// The iterator (or page token) is older than five minutes: get a new one.
     #[error("expired: {0}")]
     Expired(String),
-    /// No such stream or shard.
+    /// No such stream, shard or consumer.
     #[error("{0}")]
     NotFound(String),
     #[error("{0}")]
@@ -81,7 +117,7 @@ pub(super) enum Failure {
 impl Failure {
     /// Trying again after a while may help.
     pub(super) fn may_pass(&self) -> bool {
-        matches!(self, Failure::Throttled(_) | Failure::Expired(_) | Failure::Unreachable(_))
+        matches!(self, Failure::Throttled(_) | Failure::InUse(_) | Failure::Expired(_) | Failure::Unreachable(_))
     }
 
     /// As the error of the source, once nothing more is tried.
@@ -107,4 +143,19 @@ pub(super) trait Service: Send + Sync + std::fmt::Debug {
     async fn iterator(&self, shard: &str, from: &ReadFrom) -> Result<String, Failure>;
 
     async fn records(&self, iterator: &str, limit: i32) -> Result<RecordPage, Failure>;
+
+    /// The stream's consumer of this name; none: it is not registered.
+    async fn consumer(&self, name: &str) -> Result<Option<Consumer>, Failure>;
+
+    /// Registers it. [`Failure::InUse`]: it is there already.
+    async fn register(&self, name: &str) -> Result<(), Failure>;
+
+    /// Subscribes a consumer to a shard. A subscription of the same consumer to the same shard that is older than five seconds
+    /// ends by it.
+    async fn subscribe(
+        &self,
+        consumer_arn: &str,
+        shard: &str,
+        from: &ReadFrom,
+    ) -> Result<Box<dyn Subscription>, Failure>;
 }

@@ -73,28 +73,50 @@ impl ShardReader {
     pub(super) async fn drain(mut self, out: mpsc::Sender<Batch>) -> Result<(), SourceError> {
         loop {
             let (read, permit) = self.read().await?;
-            if let Some(behind) = read.behind_ms {
-                self.shared.counters.behind(&self.shard, behind);
-            }
             let last = read.last;
-            if last || !read.records.is_empty() {
-                let Read { records, span, behind_ms, last, .. } = read;
-                let batch = Batch {
-                    shard: self.shard.clone(),
-                    span,
-                    records,
-                    behind_ms,
-                    seen_at: None,
-                    last,
-                    permit: Some(permit),
-                };
-                out.send(batch).await.map_err(|_| SourceError::Closed)?;
-            }
+            self.hand_over(read, Some(permit), &out).await?;
             if last {
-                self.shared.counters.ended(&self.shard);
                 return Ok(());
             }
         }
+    }
+
+    /// Sends what was read, if it says anything; without a permit, waits for one first.
+    pub(super) async fn hand_over(
+        &self,
+        read: Read,
+        permit: Option<OwnedSemaphorePermit>,
+        out: &mpsc::Sender<Batch>,
+    ) -> Result<(), SourceError> {
+        let Read { records, span, behind_ms, last, .. } = read;
+        if let Some(behind) = behind_ms {
+            self.shared.counters.behind(&self.shard, behind);
+        }
+        if last || !records.is_empty() {
+            let permit = match permit {
+                Some(permit) => permit,
+                None => self.permit().await?,
+            };
+            let batch = Batch {
+                shard: self.shard.clone(),
+                span,
+                records,
+                behind_ms,
+                seen_at: None,
+                last,
+                permit: Some(permit),
+            };
+            out.send(batch).await.map_err(|_| SourceError::Closed)?;
+        }
+        if last {
+            self.shared.counters.ended(&self.shard);
+        }
+        Ok(())
+    }
+
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, SourceError> {
+        let permits = Arc::clone(&self.shared.permits);
+        permits.acquire_owned().await.map_err(|_| SourceError::Closed)
     }
 
     /// One answer of the service, however many attempts it takes. The permit is taken before the call, since the call is what
@@ -102,8 +124,7 @@ impl ShardReader {
     pub(super) async fn read(&mut self) -> Result<(Read, OwnedSemaphorePermit), SourceError> {
         loop {
             tokio::time::sleep(self.pace.wait(self.began.elapsed())).await;
-            let permits = Arc::clone(&self.shared.permits);
-            let permit = permits.acquire_owned().await.map_err(|_| SourceError::Closed)?;
+            let permit = self.permit().await?;
             match self.attempt().await {
                 Ok(page) => return Ok((self.accept(page)?, permit)),
                 Err(failure) => {
@@ -130,7 +151,7 @@ impl ShardReader {
 
     /// After the last record read, or else where the reading began: an iterator that expired before the first record goes back
     /// to the same start.
-    fn read_from(&self) -> ReadFrom {
+    pub(super) fn read_from(&self) -> ReadFrom {
         match (&self.start, self.last.is_zero()) {
             (_, false) => ReadFrom::After(self.last.clone()),
             (Start::TrimHorizon, true) => ReadFrom::TrimHorizon,
@@ -138,10 +159,16 @@ impl ShardReader {
         }
     }
 
-    /// Checks the page and moves the position behind it.
     fn accept(&mut self, page: RecordPage) -> Result<Read, SourceError> {
+        add(&self.shared.counters.reads, 1);
+        self.iterator = page.next.clone();
+        self.take(page)
+    }
+
+    /// Checks the page and moves the position behind it.
+    pub(super) fn take(&mut self, page: RecordPage) -> Result<Read, SourceError> {
         self.retry.succeeded();
-        self.shared.counters.read(page.records.len(), page.bytes());
+        self.shared.counters.records(page.records.len(), page.bytes());
         let (caught_up, behind_ms, last) = (page.caught_up(), page.behind_ms, page.next.is_none());
         let from = self.last.clone();
         let mut to = from.clone();
@@ -151,7 +178,6 @@ impl ShardReader {
             to = record.position.clone();
             records.push(record);
         }
-        self.iterator = page.next;
         self.last = to.clone();
         Ok(Read { records, span: Span::new(from, to), behind_ms, caught_up, last })
     }
@@ -167,7 +193,7 @@ impl ShardReader {
     }
 
     /// Waits where waiting helps, or says what is wrong.
-    async fn wait_out(&mut self, failure: Failure) -> Result<(), SourceError> {
+    pub(super) async fn wait_out(&mut self, failure: Failure) -> Result<(), SourceError> {
         self.count(&failure);
         if matches!(failure, Failure::Expired(_)) {
             self.iterator = None;
@@ -214,7 +240,7 @@ impl ShardReader {
         (ahead.saturating_add(CLOCK_SKEW_MS) > 0).then(|| wait.max(settings.backoff_base).min(settings.backoff_cap))
     }
 
-    fn error(&self, failure: Failure) -> SourceError {
+    pub(super) fn error(&self, failure: Failure) -> SourceError {
         match failure {
             Failure::NotFound(message) => {
                 let message = format!("{} is not there any more: {message}", self.shared.service.place());

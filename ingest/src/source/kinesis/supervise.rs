@@ -13,7 +13,6 @@ use tokio::time::Instant;
 use super::Shared;
 use super::pace::jitter;
 use super::service::{Failure, Service};
-use super::shard::ShardReader;
 use super::tree::{GONE_AFTER_LISTS, ListedShard, ShardTree};
 use crate::record::Batch;
 use crate::source::{Claimed, Claims, ShardStanding, SourceError};
@@ -199,10 +198,9 @@ impl<'a> Supervisor<'a> {
             return Ok(());
         }
         tracing::info!(%shard, after = %resume.after, start = ?resume.start, "reading shard");
-        let reader = ShardReader::resumed(Arc::clone(&self.shared), &id, resume);
-        let out = self.out.clone();
+        let (shared, out) = (Arc::clone(&self.shared), self.out.clone());
         self.tasks.spawn(async move {
-            reader.drain(out).await?;
+            super::read_to_end(shared, &id, resume, out).await?;
             Ok(Event::Drained(id))
         });
         Ok(())

@@ -1,7 +1,10 @@
 //! The source against a stream in memory.
 
+mod aggregate;
 mod fake;
+mod fanout;
 mod known;
+mod kpl;
 mod reread;
 
 use std::collections::BTreeMap;

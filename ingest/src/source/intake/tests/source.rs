@@ -115,8 +115,51 @@ async fn any_span_can_be_read_again_exactly() {
             let span = Span::new(ends[from].clone(), ends[to].clone());
             let (texts, end) = reread(&source, &span).await.expect("reads");
             assert_eq!((texts.len(), end), (to - from, ends[to].clone()), "{from}..{to}");
+            // From within a record: that record once more.
+            let within = Span::new(ends[from].with_document(2), ends[to].clone());
+            let again = if from == 0 { continue } else { to - from + 1 };
+            let (texts, end) = reread(&source, &within).await.expect("reads");
+            assert_eq!((texts.len(), end), (again, ends[to].clone()), "{within:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn the_beginning_of_any_record_is_found() {
+    let directory = tempfile::tempdir().expect("directory");
+    let source = open(settings(directory.path())).expect("opens");
+    // More than a chunk has, by number and by bytes.
+    let mut records = vec![Bytes::from_static(b"{}"); 12_000];
+    records.extend(vec![Bytes::from(vec![b'x'; 900_000]); 10]);
+    let appended = source.journal.append(records, 1_000).await.expect("appended");
+    let at = |n: usize| At::of(&Position::from_numbers(appended.segment, appended.ends[n])).expect("a place");
+    for n in [1, 2, 4_999, 5_000, 5_001, 9_999, 10_000, 11_999, 12_000, 12_001, 12_004, 12_009] {
+        assert_eq!(source.journal.begin_of(at(n)).await.expect("found"), at(n - 1), "{n}");
+    }
+    let inside = At::of(&Position::from_numbers(appended.segment, appended.ends[7] + 1)).expect("a place");
+    assert!(matches!(source.journal.begin_of(inside).await, Err(JournalError::Damaged { .. })));
+}
+
+#[tokio::test]
+async fn a_record_stored_in_part_is_not_released() {
+    let directory = tempfile::tempdir().expect("directory");
+    let mut running = run(small(directory.path()), Position::zero());
+    let (mut at, long) = (Position::zero(), "x".repeat(150));
+    let mut ends = Vec::new();
+    for _ in 0..4 {
+        running.append(&[&long]).await;
+        running.next(1, &mut at).await;
+        ends.push(at.clone());
+    }
+    let source = running.source.clone();
+    source.release(source.shard(), &ends[1].with_document(3)).await.expect("released");
+    let rest = Span::new(ends[1].with_document(3), ends[3].clone());
+    assert_eq!(reread(&source, &rest).await.expect("reads").0.len(), 3, "the record itself and two more");
+    let before = Span::new(ends[0].with_document(3), ends[3].clone());
+    assert!(matches!(reread(&source, &before).await, Err(SourceError::Lost { .. })));
+    source.release(source.shard(), &ends[1]).await.expect("released");
+    assert!(matches!(reread(&source, &rest).await, Err(SourceError::Lost { .. })));
+    running.end().await.expect("stops");
 }
 
 #[tokio::test]

@@ -1,12 +1,16 @@
 //! A stream in memory: reshards, throttles, expires and trims on command, which no emulator does.
 
+mod subscriptions;
+
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::source::kinesis::service::{Failure, RawRecord, ReadFrom, RecordPage, Service, ShardPage};
+use crate::source::kinesis::service::{
+    Consumer, Failure, RawRecord, ReadFrom, RecordPage, Service, ShardPage, Subscription,
+};
 use crate::source::kinesis::tree::ListedShard;
 
 /// Real numbers have 56 digits.
@@ -19,6 +23,11 @@ pub(super) enum Call {
     List,
     Iterator,
     Records,
+    Consumer,
+    Register,
+    Subscribe,
+    /// The next event of a subscription.
+    Event,
 }
 
 #[derive(Debug, Default)]
@@ -41,15 +50,16 @@ struct State {
     calls: Vec<Call>,
     iterators: Vec<(String, ReadFrom)>,
     failures: VecDeque<(Call, Failure)>,
+    fanout: subscriptions::FanOut,
 }
 
 #[derive(Debug)]
-pub(super) struct FakeStream(Mutex<State>);
+pub(super) struct FakeStream(Arc<Mutex<State>>);
 
 impl FakeStream {
     pub(super) fn new(shards: &[&str]) -> Self {
         let shards = shards.iter().map(|id| (id.to_string(), Shard::default())).collect();
-        FakeStream(Mutex::new(State {
+        FakeStream(Arc::new(Mutex::new(State {
             shards,
             sequence: 0,
             now: 1_000,
@@ -58,7 +68,8 @@ impl FakeStream {
             calls: Vec::new(),
             iterators: Vec::new(),
             failures: VecDeque::new(),
-        }))
+            fanout: subscriptions::FanOut::default(),
+        })))
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -152,6 +163,22 @@ impl State {
         let found = self.shards.get(id).filter(|shard| !shard.gone);
         found.ok_or_else(|| Failure::NotFound(format!("no shard {id}")))
     }
+
+    /// The number that reading from there begins after.
+    fn after(&self, id: &str, from: &ReadFrom) -> Result<u64, Failure> {
+        let records = &self.shard(id)?.records;
+        Ok(match from {
+            ReadFrom::TrimHorizon => 0,
+            ReadFrom::At(at) if *at > self.now => {
+                return Err(Failure::InvalidArgument("instant in the future".into()));
+            }
+            ReadFrom::At(at) => records.iter().find(|(_, arrived)| arrived >= at).map_or(self.sequence, |(n, _)| n - 1),
+            ReadFrom::After(position) => {
+                let text = position.sequence();
+                text[text.len() - 7..].parse().expect("our own number")
+            }
+        })
+    }
 }
 
 #[async_trait]
@@ -179,22 +206,7 @@ impl Service for FakeStream {
         let mut state = self.state();
         state.called(Call::Iterator)?;
         state.iterators.push((id.to_string(), from.clone()));
-        // An iterator says after which number to read on.
-        let records = &state.shard(id)?.records;
-        let after = match from {
-            ReadFrom::TrimHorizon => 0,
-            ReadFrom::At(at) if *at > state.now => {
-                return Err(Failure::InvalidArgument("instant in the future".into()));
-            }
-            ReadFrom::At(at) => {
-                records.iter().find(|(_, arrived)| arrived >= at).map_or(state.sequence, |(n, _)| n - 1)
-            }
-            ReadFrom::After(position) => {
-                let text = position.sequence();
-                text[text.len() - 7..].parse().expect("our own number")
-            }
-        };
-        Ok(format!("{id} {after}"))
+        Ok(format!("{id} {}", state.after(id, from)?))
     }
 
     async fn records(&self, iterator: &str, limit: i32) -> Result<RecordPage, Failure> {
@@ -215,6 +227,22 @@ impl Service for FakeStream {
             next: (more || !shard.closed).then(|| format!("{id} {after}")),
             behind_ms: Some(if more { 500 } else { 0 }),
         })
+    }
+
+    async fn consumer(&self, name: &str) -> Result<Option<Consumer>, Failure> {
+        let mut state = self.state();
+        state.called(Call::Consumer)?;
+        Ok(state.fanout.consumer(name))
+    }
+
+    async fn register(&self, name: &str) -> Result<(), Failure> {
+        let mut state = self.state();
+        state.called(Call::Register)?;
+        state.fanout.register(name)
+    }
+
+    async fn subscribe(&self, arn: &str, id: &str, from: &ReadFrom) -> Result<Box<dyn Subscription>, Failure> {
+        self.subscribed(arn, id, from)
     }
 }
 
