@@ -23,6 +23,7 @@ use crate::source::intake::server::{self, Intake};
 use crate::source::intake::settings::EndpointSettings;
 use crate::source::intake::{IntakeSettings, IntakeSource};
 use crate::source::kinesis::{KinesisCounters, KinesisSettings, KinesisSource};
+use crate::source::loss::AcceptedLoss;
 use crate::source::split::Task;
 use crate::source::{Source, SourceError};
 
@@ -151,7 +152,7 @@ pub async fn pipeline(
     source: Arc<dyn Source>,
     metrics: &Metrics,
     clock: &Clock,
-    accept_loss: &[ShardId],
+    accept_loss: &[AcceptedLoss],
     ownership: &Ownership,
 ) -> Result<(Pipeline, Arc<Shared>), RunError> {
     let rules = config.rules();

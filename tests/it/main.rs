@@ -2,6 +2,7 @@
 //!
 //! A module is a promise; what belongs to none of them is a unit test of its crate.
 
+mod aggregates;
 mod clients;
 mod conformance;
 mod crash_points;
@@ -10,6 +11,7 @@ mod demo;
 mod documents;
 mod end_to_end;
 mod failures;
+mod fanout;
 mod forward;
 mod fuzz_corpus;
 mod house;
