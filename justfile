@@ -8,6 +8,10 @@ default:
 test *args:
     bash infra/local/test {{args}}
 
+# so many simulated histories of several processes, faults and crashes, from a seed on (0)
+sim count first="0":
+    ALLUVIUM_SIM_SEEDS={{count}} ALLUVIUM_SIM_FIRST={{first}} bash infra/local/test --package tests simulation::seeds -- --nocapture
+
 # format and lints, as CI checks them
 lint:
     cargo fmt --all --check && cargo clippy --workspace --all-targets --locked -- -D warnings

@@ -4,6 +4,7 @@
 
 mod aggregates;
 mod clients;
+mod conformance;
 mod crash_points;
 mod ddl;
 mod demo;
@@ -22,5 +23,6 @@ mod kinesis;
 mod partitions;
 mod poison;
 mod secured;
+mod simulation;
 mod split;
 mod takeover;

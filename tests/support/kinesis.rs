@@ -29,11 +29,21 @@ pub struct Stream {
 impl Stream {
     /// A new stream with so many shards, ready to use.
     pub fn new(emulator: &Emulator, what: &str, shards: i32) -> Stream {
-        let stream = Stream { name: unique(what), endpoint: emulator.url(), client: client(&emulator.url()) };
+        Stream::at(&emulator.url(), what, shards).unwrap_or_else(|e| panic!("{e}\n{}", emulator.log_tail()))
+    }
+
+    /// The same on any server.
+    pub fn at(endpoint: &str, what: &str, shards: i32) -> Result<Stream, String> {
+        let stream = Stream { name: unique(what), endpoint: endpoint.into(), client: client(endpoint) };
         block_on(stream.client.create_stream().stream_name(&stream.name).shard_count(shards).send())
-            .unwrap_or_else(|e| panic!("create stream: {e:?}\n{}", emulator.log_tail()));
+            .map_err(|e| format!("create stream: {e:?}"))?;
         stream.wait_until_active();
-        stream
+        Ok(stream)
+    }
+
+    /// For calls of which more is asked than to succeed.
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Puts the records in order, in calls as large as the API allows; a record's partition key is what `key` makes of it.
@@ -108,7 +118,7 @@ impl Stream {
         summary.expect("a summary").stream_arn
     }
 
-    fn wait_until_active(&self) {
+    pub fn wait_until_active(&self) {
         wait_for(&format!("stream {} to be active", self.name), 60, || {
             let call = self.client.describe_stream_summary().stream_name(&self.name).send();
             let answer = block_on(call).ok()?;

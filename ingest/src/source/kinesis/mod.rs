@@ -38,6 +38,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use writer::shared::Clock;
 
+pub use self::api::Wire;
 pub(in crate::source) use self::api::client;
 use self::consumer::Consumer;
 pub use self::counters::KinesisCounters;
@@ -117,6 +118,8 @@ pub struct KinesisSettings {
     pub region: Option<String>,
     /// Default: the chain.
     pub access: Access,
+    /// Default: the network.
+    pub wire: Wire,
     /// Which shards this process reads. Default: all.
     pub task: Task,
     /// Between two lists of the shards; they are also listed when a shard ends. Default 60 s.
@@ -148,6 +151,7 @@ impl KinesisSettings {
             endpoint_url: None,
             region: None,
             access: Access::Chain,
+            wire: Wire::Network,
             task: Task::WHOLE,
             discover_every: Duration::from_secs(60),
             give_up: Duration::from_secs(300),

@@ -75,6 +75,7 @@ impl<'a> Supervisor<'a> {
         self.listed(listing).await?;
         loop {
             tokio::select! {
+                biased;
                 Some(done) = self.tasks.join_next() => match done.map_err(|e| self.broken(&e))?? {
                     Event::Listed(listing) => self.listed(listing).await?,
                     Event::Drained(id) => self.drained(&id).await?,
