@@ -21,3 +21,4 @@ mod poison;
 mod secured;
 mod split;
 mod takeover;
+mod torture;

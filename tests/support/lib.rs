@@ -8,6 +8,7 @@ pub mod bundle;
 pub mod corpus;
 pub mod duck;
 pub mod emulator;
+pub mod faulty_proxy;
 pub mod firehose;
 pub mod golden;
 pub mod http;
