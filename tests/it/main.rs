@@ -26,3 +26,4 @@ mod secured;
 mod simulation;
 mod split;
 mod takeover;
+mod torture;

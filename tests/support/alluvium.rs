@@ -131,6 +131,8 @@ pub struct Lake {
     pub state: Place,
     /// `host:port` of its process's admin endpoint: the same over restarts, as the config is.
     pub admin: String,
+    /// Where its processes find the store, where that is not the emulator itself.
+    pub endpoint: Option<String>,
 }
 
 impl Lake {
@@ -138,7 +140,7 @@ impl Lake {
     pub fn local() -> Lake {
         let folder = tempfile::Builder::new().prefix("alluvium-").tempdir().expect("a temporary folder");
         let place = |name: &str| Place::Folder(folder.path().join("lake").join(name));
-        Lake { table: place("table"), errors: place("errors"), state: place("state"), folder, admin: loopback() }
+        Lake { table: place("table"), errors: place("errors"), state: place("state"), folder, admin: loopback(), endpoint: None }
     }
 
     /// In a bucket of its own on the S3 emulator.
@@ -146,14 +148,19 @@ impl Lake {
         let folder = tempfile::Builder::new().prefix("alluvium-").tempdir().expect("a temporary folder");
         let bucket = Bucket::new(what);
         let place = |name: &str| Place::Prefix(bucket.clone(), name.to_string());
-        Lake { folder, table: place("table"), errors: place("errors"), state: place("state"), admin: loopback() }
+        Lake { folder, table: place("table"), errors: place("errors"), state: place("state"), admin: loopback(), endpoint: None }
     }
 
     /// Another process's view of the same lake: its own folder, config and admin endpoint.
     pub fn beside(&self) -> Lake {
         let folder = tempfile::Builder::new().prefix("alluvium-").tempdir().expect("a temporary folder");
         let (table, errors, state) = (self.table.clone(), self.errors.clone(), self.state.clone());
-        Lake { folder, table, errors, state, admin: loopback() }
+        Lake { folder, table, errors, state, admin: loopback(), endpoint: self.endpoint.clone() }
+    }
+
+    /// Its processes go through this endpoint.
+    pub fn through(self, endpoint: &str) -> Lake {
+        Lake { endpoint: Some(endpoint.to_string()), ..self }
     }
 
     /// The `[lake]` section.
@@ -161,7 +168,7 @@ impl Lake {
         let (url, errors, state) = (self.table.url(), self.errors.url(), self.state.url());
         let mut section = format!("[lake]\nurl = \"{url}\"\nerrors = \"{errors}\"\nstate = \"{state}\"\n");
         if let Place::Prefix(..) = self.table {
-            let endpoint = ministack().url();
+            let endpoint = self.endpoint.clone().unwrap_or_else(|| ministack().url());
             section.push_str(&format!("endpoint_url = \"{endpoint}\"\nregion = \"us-east-1\"\nallow_http = true\n"));
         }
         section

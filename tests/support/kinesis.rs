@@ -6,7 +6,7 @@ use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_kinesis::primitives::Blob;
-use aws_sdk_kinesis::types::{PutRecordsRequestEntry, Shard, StreamStatus};
+use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ScalingType, Shard, StreamStatus};
 
 use crate::emulator::Emulator;
 use crate::{block_on, unique, wait_for};
@@ -81,22 +81,55 @@ impl Stream {
         self.shards().into_iter().filter(open).collect()
     }
 
+    /// Puts one call's records, and says whether all are known to have been taken: some may have been although it says no.
+    pub fn try_put(&self, records: &[Vec<u8>], key: impl Fn(&[u8]) -> String) -> bool {
+        let entries = records.iter().map(|data| entry(data, key(data))).collect();
+        let sent = block_on(self.client.put_records().stream_name(&self.name).set_records(Some(entries)).send());
+        sent.is_ok_and(|answer| answer.failed_record_count().unwrap_or(0) == 0)
+    }
+
     /// Splits a shard in the middle of its hash range.
     pub fn split(&self, shard: &Shard) {
+        assert!(self.try_split(shard), "{} splits", shard.shard_id());
+    }
+
+    /// The same; a shard that was closed in the meantime does not split.
+    pub fn try_split(&self, shard: &Shard) -> bool {
         let range = shard.hash_key_range().expect("a shard has a hash range");
         let number = |text: &str| text.parse::<u128>().expect("128 bits");
         let (low, high) = (number(range.starting_hash_key()), number(range.ending_hash_key()));
         let middle = (low + (high - low) / 2 + 1).to_string();
         let call = self.client.split_shard().stream_name(&self.name).shard_to_split(shard.shard_id());
-        block_on(call.new_starting_hash_key(middle).send()).expect("the shard splits");
+        let taken = block_on(call.new_starting_hash_key(middle).send()).is_ok();
         self.wait_until_active();
+        taken
     }
 
     /// Merges two neighbouring shards.
     pub fn merge(&self, shard: &Shard, neighbour: &Shard) {
+        assert!(self.try_merge(shard, neighbour), "{} and {} merge", shard.shard_id(), neighbour.shard_id());
+    }
+
+    pub fn try_merge(&self, shard: &Shard, neighbour: &Shard) -> bool {
         let call = self.client.merge_shards().stream_name(&self.name).shard_to_merge(shard.shard_id());
-        block_on(call.adjacent_shard_to_merge(neighbour.shard_id()).send()).expect("the shards merge");
+        let taken = block_on(call.adjacent_shard_to_merge(neighbour.shard_id()).send()).is_ok();
         self.wait_until_active();
+        taken
+    }
+
+    /// `UpdateShardCount`: the stream splits and merges as it sees fit.
+    pub fn try_resize(&self, shards: i32) -> bool {
+        let call = self.client.update_shard_count().stream_name(&self.name).target_shard_count(shards);
+        let taken = block_on(call.scaling_type(ScalingType::UniformScaling).send()).is_ok();
+        self.wait_until_active();
+        taken
+    }
+
+    /// The shard whose hash range begins where this one's ends.
+    pub fn neighbour<'a>(&self, shard: &Shard, among: &'a [Shard]) -> Option<&'a Shard> {
+        let number = |text: &str| text.parse::<u128>().expect("128 bits");
+        let end = number(shard.hash_key_range()?.ending_hash_key()).checked_add(1)?;
+        among.iter().find(|other| other.hash_key_range().is_some_and(|r| number(r.starting_hash_key()) == end))
     }
 
     /// Names of the registered consumers.

@@ -8,6 +8,7 @@ pub mod bundle;
 pub mod corpus;
 pub mod duck;
 pub mod emulator;
+pub mod faulty_proxy;
 pub mod faulty_store;
 pub mod firehose;
 pub mod gate;
