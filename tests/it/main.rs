@@ -16,6 +16,7 @@ mod instruments;
 mod json_test_suite;
 mod kill;
 mod kinesis;
+mod model;
 mod partitions;
 mod poison;
 mod split;
