@@ -46,15 +46,26 @@ fn is_caught(broken: Broken, violates: &[&'static str]) {
     }
 }
 
+/// With `ALLUVIUM_MODEL=large`, on a longer stream: four times the states.
 #[test]
 fn two_writers_two_shards_three_cuts() {
-    holds(Protocol::new(["aba", "ba"], 2, 3), 1);
+    let (second, states) = match std::env::var("ALLUVIUM_MODEL").as_deref() {
+        Ok("large") => ("ba", 2_000_000),
+        _ => ("b", 500_000),
+    };
+    holds(Protocol::new(["aba", second], 2, 3), states);
 }
 
-/// A static split that changes, shards given up one by one, and whoever was fenced begins again.
+/// A static split that changes, and shards given up one by one.
 #[test]
 fn shards_change_hands_one_by_one() {
-    holds(Protocol::new(["ab", "a"], 3, 1).releases(1).tasks(&[0b11, 0b10]), 1);
+    holds(Protocol::new(["ab", "b"], 2, 2).releases(1).tasks(&[0b11, 0b10]), 800_000);
+}
+
+/// Whoever was fenced begins again with a new writer, and a third process comes.
+#[test]
+fn three_writers_one_after_the_other() {
+    holds(Protocol::new(["a", "b"], 3, 1), 1_000_000);
 }
 
 #[test]

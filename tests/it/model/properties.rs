@@ -152,6 +152,8 @@ impl Protocol {
             let action = self.diligently(&state, writer);
             self.act(&mut state, action);
         }
+        // Nothing may depend on what others still PUT, and nothing may be wrong with it.
+        let complete = state.stored() == self.stream.all();
         let late = state.cuts.clone().into_iter().flat_map(|cut| {
             cut.files.into_iter().enumerate().map(move |(file, rows)| Object {
                 by: cut.by,
@@ -162,7 +164,7 @@ impl Protocol {
         });
         late.for_each(|object| state.put(object));
         let ended = state.runs[usize::from(writer)].doing == Doing::Ended && state.refused.is_none();
-        ended && is_disjoint(state.objects.iter().map(|object| object.rows)) && state.stored() == self.stream.all()
+        ended && is_disjoint(state.objects.iter().map(|object| object.rows)) && complete
     }
 
     /// What comes next for a writer that is alone.
