@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::alluvium::{self, Lake, loopback};
+use crate::alluvium::{self, Lake};
 use crate::emulator::ministack;
 use crate::kinesis::Stream;
 use crate::{file, http, root, tools, wait_for};
