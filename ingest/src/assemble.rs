@@ -22,7 +22,9 @@ use crate::source::intake::forward::KinesisSink;
 use crate::source::intake::server::{self, Intake};
 use crate::source::intake::settings::EndpointSettings;
 use crate::source::intake::{IntakeSettings, IntakeSource};
+use crate::source::kcl::{KclCounters, KclSource};
 use crate::source::kinesis::{KinesisCounters, KinesisSettings, KinesisSource};
+use crate::source::loss::AcceptedLoss;
 use crate::source::split::Task;
 use crate::source::{Source, SourceError};
 
@@ -36,6 +38,7 @@ pub fn wall_clock() -> Clock {
 pub struct Counters {
     pub kinesis: Option<Arc<KinesisCounters>>,
     pub intake: Option<Arc<IntakeCounters>>,
+    pub kcl: Option<Arc<KclCounters>>,
 }
 
 /// A source, and what is known of it beside its records.
@@ -56,6 +59,8 @@ pub enum Share {
     Task(Task),
     /// This one: beside it there are other processes with other journals.
     Only(ShardId),
+    /// None at the start: each is claimed when it is assigned.
+    Assigned,
 }
 
 impl Share {
@@ -63,6 +68,7 @@ impl Share {
         match self {
             Share::Task(task) => task.has(shard),
             Share::Only(own) => own == shard,
+            Share::Assigned => false,
         }
     }
 }
@@ -74,10 +80,24 @@ pub async fn source(config: &SourceConfig, task: Task, clock: &Clock) -> Result<
             let settings = KinesisSettings { task, ..settings.clone() };
             let source = Arc::new(KinesisSource::connect(settings, clock.clone()).await?);
             source.check().await?;
-            let counters = Counters { kinesis: Some(source.counters()), intake: None };
+            let counters = Counters { kinesis: Some(source.counters()), ..Counters::default() };
             Ok(Opened { source, counters, intake: None, share: Share::Task(task) })
         }
         SourceConfig::Intake(settings) => open_intake(settings.clone(), task, clock).await,
+        SourceConfig::Kcl(_) if task != Task::WHOLE => Err(SourceError::Config(
+            "--task splits the shards of [source.kinesis]; with [source.kcl] the library does".into(),
+        )),
+        SourceConfig::Kcl(settings) => {
+            let source = Arc::new(KclSource::open(settings.clone(), clock.clone()).await?);
+            source.check().await?;
+            let (kinesis, kcl) = (Some(source.kinesis_counters()), Some(source.counters()));
+            Ok(Opened {
+                source,
+                counters: Counters { kinesis, kcl, intake: None },
+                intake: None,
+                share: Share::Assigned,
+            })
+        }
     }
 }
 
@@ -90,7 +110,7 @@ async fn open_intake(settings: IntakeSettings, task: Task, clock: &Clock) -> Res
         .await
         .map_err(|e| SourceError::Environment { doing: "opening the journal".into(), message: e.to_string() })??;
     let source = Arc::new(source);
-    let counters = Counters { kinesis: None, intake: Some(counters) };
+    let counters = Counters { intake: Some(counters), ..Counters::default() };
     // Each process of a split has a journal of its own; a process alone has to answer for every journal there was.
     let share = if task == Task::WHOLE { Share::Task(task) } else { Share::Only(source.shard().clone()) };
     Ok(Opened { source: source.clone(), counters, intake: Some(source), share })
@@ -151,7 +171,7 @@ pub async fn pipeline(
     source: Arc<dyn Source>,
     metrics: &Metrics,
     clock: &Clock,
-    accept_loss: &[ShardId],
+    accept_loss: &[AcceptedLoss],
     ownership: &Ownership,
 ) -> Result<(Pipeline, Arc<Shared>), RunError> {
     let rules = config.rules();

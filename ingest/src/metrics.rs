@@ -72,11 +72,12 @@ Generated from `ingest/src/metrics.rs` and `writer/src/metrics.rs`. `/metrics` o
 OpenMetrics text. Names are Amazon Data Firehose's in snake case where it has one.
 ";
 
-fn sections() -> [(&'static str, Vec<MetricDoc>); 4] {
+fn sections() -> [(&'static str, Vec<MetricDoc>); 5] {
     [
         ("Pipeline", IngestMetrics::DOCS.to_vec()),
         ("Writer", WriterMetrics::DOCS.to_vec()),
         ("Kinesis source", sources::kinesis_docs()),
+        ("Kinesis Client Library", sources::kcl_docs()),
         ("Intake", sources::intake_docs()),
     ]
 }

@@ -21,6 +21,7 @@ use crate::metrics::IngestMetrics;
 use crate::record::{Batch, Record};
 use crate::route::Router;
 use crate::settle::settle;
+use crate::source::loss::AcceptedLoss;
 use crate::source::{Claimed, Claims, READ_AHEAD_BATCHES, Request, Resume, Source, SourceError};
 
 /// Requests of the source waiting for an answer.
@@ -37,6 +38,8 @@ pub struct Pipeline {
     router: Router,
     source: Arc<dyn Source>,
     metrics: IngestMetrics,
+    /// What may be missing from the source.
+    accepted: Vec<AcceptedLoss>,
     /// Where to read on, for the shards that are ours.
     resume: HashMap<ShardId, Resume>,
     /// How far claims that are not forced go.
@@ -57,24 +60,26 @@ struct GiveUp {
 }
 
 impl Pipeline {
-    /// Finishes what former owners have left. Shards in `accept_loss` are given up for good: the source no longer has them.
+    /// Finishes what former owners have left. What is named in `accept_loss` may be missing, and shards
+    /// named as a whole are given up for good: the source no longer has them.
     pub async fn open(
         opened: Opened,
         mut router: Router,
         source: Arc<dyn Source>,
         metrics: IngestMetrics,
-        accept_loss: &[ShardId],
+        accept_loss: &[AcceptedLoss],
     ) -> Result<Pipeline, RunError> {
         let Opened { mut writer, carried, written, .. } = opened;
-        let mut resume = settle(&mut writer, &carried, &source, &mut router).await?;
-        for shard in accept_loss {
+        let mut resume = settle(&mut writer, &carried, &source, &mut router, accept_loss).await?;
+        for shard in accept_loss.iter().filter_map(AcceptedLoss::whole_shard) {
             give_up(&writer, shard, resume.get_mut(shard))?;
         }
         metrics.shards_owned.set(resume.len() as i64);
         let stored = carried.shards.into_iter().map(|(shard, state)| (shard, state.watermark)).collect();
         let gentle = Taking::Gentle { former: Vec::new() };
         let giving_up = Vec::new();
-        Ok(Pipeline { writer, router, source, metrics, resume, gentle, giving_up, stored, written })
+        let accepted = accept_loss.to_vec();
+        Ok(Pipeline { writer, router, source, metrics, accepted, resume, gentle, giving_up, stored, written })
     }
 
     /// This process's own earlier writers, which claims may end.
@@ -178,7 +183,9 @@ impl Pipeline {
             match self.writer.take(&shard, start, taking).await? {
                 Taken::Theirs { writer } => return Ok(Claimed::Theirs { writer }),
                 Taken::Ours(carried) => {
-                    self.resume.extend(settle(&mut self.writer, &carried, &self.source, &mut self.router).await?);
+                    let (source, router) = (&self.source, &mut self.router);
+                    let settled = settle(&mut self.writer, &carried, source, router, &self.accepted).await?;
+                    self.resume.extend(settled);
                     self.stored.extend(carried.shards.into_iter().map(|(shard, state)| (shard, state.watermark)));
                     self.metrics.shards_owned.set(self.resume.len() as i64);
                 }

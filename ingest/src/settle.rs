@@ -22,6 +22,7 @@ use crate::error::RunError;
 use crate::pipeline::{UNFOLDED_BYTES_MAX, is_behind, reject_line};
 use crate::record::{Batch, Record};
 use crate::route::Router;
+use crate::source::loss::AcceptedLoss;
 use crate::source::{Resume, Source, SourceError};
 
 /// Batches of a span read again that wait to be taken in.
@@ -34,6 +35,7 @@ pub async fn settle(
     carried: &Carried,
     source: &Arc<dyn Source>,
     current: &mut Router,
+    accepted: &[AcceptedLoss],
 ) -> Result<HashMap<ShardId, Resume>, RunError> {
     let current_rules = current.file_rules().clone();
     let mut fingerprints = pending_rules(carried);
@@ -48,7 +50,7 @@ pub async fn settle(
         let document = writer.load_rules(fingerprint).await?;
         let mut router = Router::of_former(&document, fingerprint)?;
         writer.set_rules(router.file_rules().clone());
-        Again { carried, fingerprint, source }.finish(writer, &mut router).await?;
+        Again { carried, fingerprint, source, accepted }.finish(writer, &mut router).await?;
         writer.cut_all(FlushReason::Rules).await?;
         writer.settle().await?;
     }
@@ -56,7 +58,7 @@ pub async fn settle(
         writer.set_rules(current_rules.clone());
     }
     if has_current {
-        Again { carried, fingerprint: &current_rules.fingerprint, source }.finish(writer, current).await?;
+        Again { carried, fingerprint: &current_rules.fingerprint, source, accepted }.finish(writer, current).await?;
     }
     if !carried.unfinished.is_empty() {
         writer.redone().await?;
@@ -87,6 +89,8 @@ struct Again<'a> {
     carried: &'a Carried,
     fingerprint: &'a str,
     source: &'a Arc<dyn Source>,
+    /// What may be missing.
+    accepted: &'a [AcceptedLoss],
 }
 
 impl Again<'_> {
@@ -122,7 +126,8 @@ impl Again<'_> {
             }
             reading.ended().await?;
         }
-        Ok(writer.store_redo(group).await?)
+        let may_miss = |shard: &ShardId, span: &Span| self.accepted.iter().any(|loss| loss.touches(shard, span));
+        Ok(writer.store_redo(group, &may_miss).await?)
     }
 
     /// Takes in the rows up to the highest mark that no cut has.
@@ -155,8 +160,8 @@ impl Again<'_> {
     fn read(&self, shard: &ShardId, start: &Start, span: &Span) -> Reading {
         let (send, batches) = mpsc::channel::<Batch>(REREAD_AHEAD);
         let (source, shard, start, span) = (self.source.clone(), shard.clone(), start.clone(), span.clone());
-        let name = shard.clone();
-        let task = tokio::spawn(async move { source.reread(&shard, &start, &span, send).await });
+        let (name, seen_at) = (shard.clone(), self.carried.shards.get(&shard).and_then(|state| state.seen_at));
+        let task = tokio::spawn(async move { source.reread(&shard, &start, &span, seen_at, send).await });
         Reading { shard: name, batches, task }
     }
 }

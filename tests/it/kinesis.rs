@@ -252,7 +252,7 @@ fn reread(stream: &Stream, shard: &ShardId, span: &Span) -> Result<Vec<Batch>, S
             }
             all
         });
-        source.reread(shard, &Start::TrimHorizon, span, out).await?;
+        source.reread(shard, &Start::TrimHorizon, span, None, out).await?;
         Ok(gather.await.expect("does not panic"))
     })
 }

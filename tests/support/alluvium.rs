@@ -46,14 +46,19 @@ pub fn binary() -> &'static Path {
 /// A command of the binary with the emulators' credentials and nothing else of the caller's AWS settings.
 pub fn command() -> Command {
     let mut command = Command::new(binary());
+    emulated(&mut command);
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Gives a command the emulators' credentials, and takes the caller's AWS settings away.
+pub fn emulated(command: &mut Command) {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
         command.env_remove(name);
     }
     command.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_REGION", "us-east-1");
     command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
     command.env("AWS_CONFIG_FILE", "/nonexistent").env("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent");
-    command.stdin(Stdio::null());
-    command
 }
 
 /// Runs a command that ends by itself.
@@ -126,6 +131,8 @@ pub struct Lake {
     pub state: Place,
     /// `host:port` of its process's admin endpoint: the same over restarts, as the config is.
     pub admin: String,
+    /// Where its processes find the store, where that is not the emulator itself.
+    pub endpoint: Option<String>,
 }
 
 impl Lake {
@@ -133,7 +140,7 @@ impl Lake {
     pub fn local() -> Lake {
         let folder = tempfile::Builder::new().prefix("alluvium-").tempdir().expect("a temporary folder");
         let place = |name: &str| Place::Folder(folder.path().join("lake").join(name));
-        Lake { table: place("table"), errors: place("errors"), state: place("state"), folder, admin: loopback() }
+        Lake { table: place("table"), errors: place("errors"), state: place("state"), folder, admin: loopback(), endpoint: None }
     }
 
     /// In a bucket of its own on the S3 emulator.
@@ -141,14 +148,19 @@ impl Lake {
         let folder = tempfile::Builder::new().prefix("alluvium-").tempdir().expect("a temporary folder");
         let bucket = Bucket::new(what);
         let place = |name: &str| Place::Prefix(bucket.clone(), name.to_string());
-        Lake { folder, table: place("table"), errors: place("errors"), state: place("state"), admin: loopback() }
+        Lake { folder, table: place("table"), errors: place("errors"), state: place("state"), admin: loopback(), endpoint: None }
     }
 
     /// Another process's view of the same lake: its own folder, config and admin endpoint.
     pub fn beside(&self) -> Lake {
         let folder = tempfile::Builder::new().prefix("alluvium-").tempdir().expect("a temporary folder");
         let (table, errors, state) = (self.table.clone(), self.errors.clone(), self.state.clone());
-        Lake { folder, table, errors, state, admin: loopback() }
+        Lake { folder, table, errors, state, admin: loopback(), endpoint: self.endpoint.clone() }
+    }
+
+    /// Its processes go through this endpoint.
+    pub fn through(self, endpoint: &str) -> Lake {
+        Lake { endpoint: Some(endpoint.to_string()), ..self }
     }
 
     /// The `[lake]` section.
@@ -156,7 +168,7 @@ impl Lake {
         let (url, errors, state) = (self.table.url(), self.errors.url(), self.state.url());
         let mut section = format!("[lake]\nurl = \"{url}\"\nerrors = \"{errors}\"\nstate = \"{state}\"\n");
         if let Place::Prefix(..) = self.table {
-            let endpoint = ministack().url();
+            let endpoint = self.endpoint.clone().unwrap_or_else(|| ministack().url());
             section.push_str(&format!("endpoint_url = \"{endpoint}\"\nregion = \"us-east-1\"\nallow_http = true\n"));
         }
         section

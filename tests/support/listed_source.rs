@@ -90,6 +90,7 @@ impl Source for ListedSource {
         shard: &ShardId,
         _start: &Start,
         span: &Span,
+        _seen_at: Option<i64>,
         out: mpsc::Sender<Batch>,
     ) -> Result<(), SourceError> {
         self.send(shard, span, &out).await

@@ -17,7 +17,7 @@ use crate::commit::committer::{Committer, ORDERS_MAX, Order};
 use crate::commit::cut::{CUT_FILES_MAX, FileRules, Frozen};
 use crate::commit::log::Log;
 use crate::commit::others::{Others, ShardStanding};
-use crate::commit::redo::{self, Redo};
+use crate::commit::redo::{self, MayMiss, Redo};
 use crate::commit::takeover::{self, Taking};
 use crate::error::WriterError;
 use crate::settings::BufferSettings;
@@ -407,9 +407,9 @@ impl Writer {
         Ok(RowIn { shard: self.index_of(shard)?, position, arrived_at, data })
     }
 
-    /// Stores the files of `redo`.
-    pub async fn store_redo(&self, redo: Redo) -> Result<usize, WriterError> {
-        redo.store(&self.lake, &self.names, &self.rules).await
+    /// Stores the files of `redo`. A file may hold fewer rows than it had where rows of a span of it `may_miss`.
+    pub async fn store_redo(&self, redo: Redo, may_miss: &MayMiss<'_>) -> Result<usize, WriterError> {
+        redo.store(&self.lake, &self.names, &self.rules, may_miss).await
     }
 
     /// Writes down that all inherited cuts are stored.

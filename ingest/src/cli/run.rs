@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
-use schemas::position::ShardId;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +15,7 @@ use crate::config::{Config, SourceConfig};
 use crate::error::RunError;
 use crate::metrics::Metrics;
 use crate::metrics::sources;
+use crate::source::loss::AcceptedLoss;
 use crate::source::split::Task;
 use crate::source::{READ_AHEAD_BATCHES, Source};
 
@@ -27,8 +27,11 @@ const STARTING: &str = "start";
 
 /// Consumes until SIGTERM or SIGINT, then cuts, stores, releases.
 pub async fn run(args: RunArgs) -> Result<(), CliError> {
-    let config = super::load(&args.config)?;
-    let accept_loss: Vec<ShardId> = args.accept_loss.into_iter().map(ShardId::new).collect();
+    let mut config = super::load(&args.config)?;
+    let accept_loss = args.accept_loss;
+    if let SourceConfig::Kinesis { settings, .. } = &mut config.source {
+        settings.accepted_loss.clone_from(&accept_loss);
+    }
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
     let served = CancellationToken::new();
@@ -40,7 +43,7 @@ pub async fn run(args: RunArgs) -> Result<(), CliError> {
 async fn consume(
     config: &Config,
     task: Task,
-    accept_loss: &[ShardId],
+    accept_loss: &[AcceptedLoss],
     stop: CancellationToken,
     served: CancellationToken,
 ) -> Result<(), CliError> {
@@ -73,7 +76,7 @@ async fn consume(
 /// One writer's time.
 struct Run<'a> {
     config: &'a Config,
-    accept_loss: &'a [ShardId],
+    accept_loss: &'a [AcceptedLoss],
     metrics: &'a Metrics,
     clock: &'a Clock,
     health: &'a Health,
@@ -107,6 +110,9 @@ fn registry(metrics: &Metrics, counters: Counters) -> Registry {
     }
     if let Some(intake) = counters.intake {
         sources::register_intake(&mut registry, intake);
+    }
+    if let Some(kcl) = counters.kcl {
+        sources::register_kcl(&mut registry, kcl);
     }
     registry
 }

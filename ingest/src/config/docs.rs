@@ -113,7 +113,7 @@ pub fn sample() -> String {
         out.push('\n');
         comment(&mut out, section.doc);
         // The sample reads a stream; the other source and the forwarding intake are shown, but off.
-        let off = matches!(section.name, "source.intake" | "intake" | "credentials");
+        let off = matches!(section.name, "source.intake" | "source.kcl" | "intake" | "credentials");
         let hash = if off { "# " } else { "" };
         if section.name == "keys" {
             out.push_str(KEYS_SAMPLE);

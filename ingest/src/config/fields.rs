@@ -4,6 +4,7 @@
 //! here does not exist.
 
 mod intake;
+mod kcl;
 
 use Fallback::{Absent, Default, NotYet, Required};
 
@@ -200,6 +201,7 @@ pub static SECTIONS: &[Section] = &[
               answered when its records are on disk in the journal.",
         fields: intake::SOURCE,
     },
+    kcl::SECTION,
     Section {
         name: "source.replay",
         need: Need::NotYet("replay is not in this version; use [source.kinesis] or [source.intake]"),

@@ -9,7 +9,8 @@ use super::typed::Typed;
 use super::value::Value;
 use crate::source::intake::IntakeSettings;
 use crate::source::intake::settings::EndpointSettings;
-use crate::source::kinesis::{KinesisSettings, ReaderSetting};
+use crate::source::kcl::KclSettings;
+use crate::source::kinesis::{KinesisSettings, ReaderSetting, StartSetting};
 
 /// Where records come from.
 #[derive(Debug, Clone)]
@@ -20,11 +21,18 @@ pub enum SourceConfig {
         forward: Option<EndpointSettings>,
     },
     Intake(IntakeSettings),
+    Kcl(KclSettings),
 }
 
 /// `None` only where a problem has been reported.
 pub(super) fn build(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
-    if typed.has("source.kinesis") { kinesis(typed, folder) } else { journal(typed, folder) }
+    if typed.has("source.kinesis") {
+        kinesis(typed, folder)
+    } else if typed.has("source.kcl") {
+        kcl(typed, folder)
+    } else {
+        journal(typed, folder)
+    }
 }
 
 fn kinesis(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
@@ -47,6 +55,19 @@ fn kinesis(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
         false => None,
     };
     Some(SourceConfig::Kinesis { settings, forward })
+}
+
+fn kcl(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
+    let section = "source.kcl";
+    // Where a shard begins is the daemon's setting.
+    let kinesis = KinesisSettings {
+        region: typed.text(section, "region"),
+        endpoint_url: typed.text(section, "endpoint_url"),
+        give_up: typed.time(section, "give_up")?,
+        ..KinesisSettings::new(typed.text(section, "stream")?, StartSetting::TrimHorizon)
+    };
+    let socket = folder.join(typed.text(section, "socket")?);
+    Some(SourceConfig::Kcl(KclSettings { socket, handover: typed.time(section, "handover")?, kinesis }))
 }
 
 fn reader(typed: &Typed) -> Option<ReaderSetting> {

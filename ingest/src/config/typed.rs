@@ -210,7 +210,7 @@ impl Reader<'_> {
     }
 
     fn sources(&mut self, name: &Name<'_>, item: &Item<'_>, typed: &mut Typed) {
-        let names = ["kinesis", "intake", "replay"];
+        let names = ["kinesis", "kcl", "intake", "replay"];
         let Some(table) = item.get_ref().as_table() else {
             return self.problem(self.line(name), "`source` is a section; write [source.kinesis] or [source.intake]");
         };

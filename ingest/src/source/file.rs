@@ -119,6 +119,7 @@ impl Source for FileSource {
         _shard: &ShardId,
         _start: &Start,
         span: &Span,
+        _seen_at: Option<i64>,
         out: mpsc::Sender<Batch>,
     ) -> Result<(), SourceError> {
         self.send(span.from.clone(), Some(span.to.clone()), out).await

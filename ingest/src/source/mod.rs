@@ -3,7 +3,9 @@
 mod claims;
 pub mod file;
 pub mod intake;
+pub mod kcl;
 pub mod kinesis;
+pub mod loss;
 pub mod split;
 
 use async_trait::async_trait;
@@ -29,7 +31,13 @@ pub enum SourceError {
     Config(String),
     /// Records that are not stored yet are no longer there.
     #[error("shard {shard}: records after {after} are no longer in the source: {message}")]
-    Lost { shard: ShardId, after: Position, message: String },
+    Lost {
+        shard: ShardId,
+        after: Position,
+        /// The first record behind the lost ones, where it is known.
+        first: Option<Position>,
+        message: String,
+    },
     /// A shard that could only be ours is another writer's.
     #[error("shard {shard} belongs to writer {writer}")]
     Taken { shard: ShardId, writer: String },
@@ -49,12 +57,16 @@ pub trait Source: Send + Sync + std::fmt::Debug + 'static {
 
     /// Reads exactly `span` of a shard again and sends it as chained batches, the last one ending at `span.to`. `span.from` zero
     /// means from `start`; within a record, that record is the first one sent. `span.to` is a record's position. Used by
-    /// recovery, before [`Source::run`].
+    /// recovery, before [`Source::run`] or, for shards taken over later, beside it.
+    ///
+    /// `seen_at`: at this instant the shard held nothing behind `span.from`, or nothing behind a position before it. By it a
+    /// source that forgets by time tells what it may forget from a loss.
     async fn reread(
         &self,
         shard: &ShardId,
         start: &Start,
         span: &Span,
+        seen_at: Option<i64>,
         out: mpsc::Sender<Batch>,
     ) -> Result<(), SourceError>;
 

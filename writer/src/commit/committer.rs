@@ -16,6 +16,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use schemas::log_entry::{Body, Progress};
 use schemas::position::{Position, ShardId};
 use schemas::reject::Reason;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -183,7 +184,12 @@ impl Committer {
         self.held.insert(frozen.cut, held(&frozen));
         self.observe_unstored();
         let shared = self.shared.clone();
-        self.encoding.push_back(tokio::task::spawn_blocking(move || encode(frozen, &writer, &shared)));
+        let encoding = move || encode(frozen, &writer, &shared);
+        // A runtime of one thread is that of a simulation: other threads would bring their own order into it.
+        self.encoding.push_back(match Handle::current().runtime_flavor() {
+            RuntimeFlavor::CurrentThread => tokio::spawn(async move { encoding() }),
+            _ => tokio::task::spawn_blocking(encoding),
+        });
     }
 
     fn observe_unstored(&self) {
@@ -246,6 +252,7 @@ impl Committer {
     async fn settle(&mut self) -> Result<(), WriterError> {
         while !self.encoding.is_empty() || !self.storing.is_empty() {
             tokio::select! {
+                biased;
                 Some(done) = self.storing.join_next(), if !self.storing.is_empty() => self.stored_one(done)?,
                 Some(encoded) = self.encoding.next(), if self.can_commit() => self.commit(encoded).await?,
             }

@@ -216,7 +216,8 @@ impl IntakeSource {
             };
             return Ok(Cursor { from: Position::zero(), after: released, skip_before });
         }
-        let lost = |message| SourceError::Lost { shard: self.shard.clone(), after: after.clone(), message };
+        let lost =
+            |message| SourceError::Lost { shard: self.shard.clone(), after: after.clone(), first: None, message };
         let at = At::of(after).ok_or_else(|| lost("this is no position of a journal".to_string()))?;
         let in_part = after.document() > 0;
         if at < released || (in_part && at == released) {
@@ -309,6 +310,7 @@ impl Source for IntakeSource {
         shard: &ShardId,
         start: &Start,
         span: &Span,
+        _seen_at: Option<i64>,
         out: mpsc::Sender<Batch>,
     ) -> Result<(), SourceError> {
         self.own(shard)?;
@@ -336,9 +338,12 @@ fn opening(error: JournalError) -> SourceError {
 
 fn reading(shard: &ShardId, cursor: &Cursor, error: JournalError) -> SourceError {
     match error {
-        JournalError::Io { kind: std::io::ErrorKind::NotFound, .. } => {
-            SourceError::Lost { shard: shard.clone(), after: cursor.from.clone(), message: error.to_string() }
-        }
+        JournalError::Io { kind: std::io::ErrorKind::NotFound, .. } => SourceError::Lost {
+            shard: shard.clone(),
+            after: cursor.from.clone(),
+            first: None,
+            message: error.to_string(),
+        },
         _ => SourceError::Environment {
             doing: format!("reading shard {shard} after {}", cursor.from),
             message: error.to_string(),

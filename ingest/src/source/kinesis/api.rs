@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::SharedHttpClient;
 use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::config::{Config, Credentials, ProvideCredentials};
@@ -17,6 +18,7 @@ use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{Record, Shard, ShardIteratorType};
 use tokio::sync::OnceCell;
 
+use super::kpl::HashRange;
 use super::service::{Consumer, Failure, RawRecord, ReadFrom, RecordPage, Service, ShardPage, Subscription};
 use super::tree::ListedShard;
 use super::{Access, KinesisSettings};
@@ -32,6 +34,16 @@ const SDK_BACKOFF_MAX: Duration = Duration::from_secs(2);
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(15);
 /// Only signed with, where an endpoint is named and a region is not.
 const ENDPOINT_REGION: &str = "us-east-1";
+
+/// What carries requests to the service, and its answers back.
+#[derive(Debug, Clone)]
+pub enum Wire {
+    /// The SDK's own connections; [`SDK_ATTEMPTS`] at each call.
+    Network,
+    /// Handed in: a service within this process. One attempt at each call, since the SDK draws the pauses between its attempts
+    /// from the system's randomness; what fails is tried again by this source.
+    Given(SharedHttpClient),
+}
 
 /// One stream over the SDK.
 #[derive(Debug)]
@@ -73,11 +85,15 @@ pub(in crate::source) async fn client(settings: &KinesisSettings) -> Result<(Cli
 }
 
 async fn load(settings: &KinesisSettings) -> SdkConfig {
-    let retries = RetryConfig::standard().with_max_attempts(SDK_ATTEMPTS).with_max_backoff(SDK_BACKOFF_MAX);
+    let attempts = if matches!(settings.wire, Wire::Given(_)) { 1 } else { SDK_ATTEMPTS };
+    let retries = RetryConfig::standard().with_max_attempts(attempts).with_max_backoff(SDK_BACKOFF_MAX);
     let timeouts =
         TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
     let mut loader =
         aws_config::defaults(BehaviorVersion::v2026_01_12()).retry_config(retries).timeout_config(timeouts);
+    if let Wire::Given(client) = &settings.wire {
+        loader = loader.http_client(client.clone());
+    }
     if let Some(region) = &settings.region {
         loader = loader.region(Region::new(region.clone()));
     }
@@ -157,6 +173,9 @@ impl Service for KinesisApi {
             ReadFrom::At(millis) => {
                 request.shard_iterator_type(ShardIteratorType::AtTimestamp).timestamp(DateTime::from_millis(*millis))
             }
+            ReadFrom::Record(position) => request
+                .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
+                .starting_sequence_number(position.sequence()),
             ReadFrom::After(position) => request
                 .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
                 .starting_sequence_number(position.sequence()),
@@ -172,6 +191,14 @@ impl Service for KinesisApi {
             next: reply.next_shard_iterator,
             behind_ms: reply.millis_behind_latest.and_then(|ms| u64::try_from(ms).ok()),
         })
+    }
+
+    async fn retention_hours(&self) -> Result<i32, Failure> {
+        let call = self.client.describe_stream_summary().stream_name(&self.stream);
+        let reply = call.send().await.map_err(failure)?;
+        let summary = reply.stream_description_summary;
+        let hours = summary.map(|summary| summary.retention_period_hours);
+        hours.ok_or_else(|| Failure::Fatal("DescribeStreamSummary answered without a summary".into()))
     }
 
     async fn consumer(&self, name: &str) -> Result<Option<Consumer>, Failure> {
@@ -194,7 +221,10 @@ impl Service for KinesisApi {
 
 fn listed(shard: Shard) -> ListedShard {
     let parents = [shard.parent_shard_id, shard.adjacent_parent_shard_id].into_iter().flatten().collect();
-    ListedShard { id: shard.shard_id, parents }
+    let range = shard.hash_key_range.and_then(|range| {
+        Some(HashRange { first: range.starting_hash_key.parse().ok()?, last: range.ending_hash_key.parse().ok()? })
+    });
+    ListedShard { id: shard.shard_id, parents, range }
 }
 
 /// The arrival is part of the record: a row may hold it, and keys may be made of it. Any time made up in its place would be

@@ -75,6 +75,7 @@ impl<'a> Supervisor<'a> {
         self.listed(listing).await?;
         loop {
             tokio::select! {
+                biased;
                 Some(done) = self.tasks.join_next() => match done.map_err(|e| self.broken(&e))?? {
                     Event::Listed(listing) => self.listed(listing).await?,
                     Event::Drained(id) => self.drained(&id).await?,
@@ -218,7 +219,7 @@ fn removed(place: &str, (shard, after): &(ShardId, Position), others: usize) -> 
         "{place} does not list the shard any more, and it was not read to its end{others}: \
          start with --accept-loss {shard} to go on without them"
     );
-    SourceError::Lost { shard: shard.clone(), after: after.clone(), message }
+    SourceError::Lost { shard: shard.clone(), after: after.clone(), first: None, message }
 }
 
 /// See [`super::KinesisSource::check`].
@@ -239,7 +240,10 @@ async fn list(shared: &Shared, ends: FirstFailure) -> Result<Vec<ListedShard>, S
     let began = Instant::now();
     loop {
         let failure = match pages(&*shared.service).await {
-            Ok(listing) => return Ok(listing),
+            Ok(listing) => {
+                shared.learn(&listing);
+                return Ok(listing);
+            }
             Err(failure) => failure,
         };
         let again = match (&failure, ends) {

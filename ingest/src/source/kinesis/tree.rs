@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::log_entry::Start;
 
+use super::kpl::HashRange;
+
 /// Lists in a row without a shard before it counts as gone.
 pub(super) const GONE_AFTER_LISTS: u32 = 3;
 
@@ -23,6 +25,8 @@ pub(super) struct ListedShard {
     pub(super) id: String,
     /// None at the stream's creation, one after a split, two after a merge.
     pub(super) parents: Vec<String>,
+    /// Its hash keys, where the service gives them.
+    pub(super) range: Option<HashRange>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +67,7 @@ impl ShardTree {
     /// Takes in a whole list of the stream's shards. Gives those that are gone before their turn to be read came.
     pub(super) fn list(&mut self, listing: Vec<ListedShard>) -> Vec<String> {
         self.nodes.values_mut().for_each(|node| node.missed = node.missed.saturating_add(1));
-        for ListedShard { id, parents } in listing {
+        for ListedShard { id, parents, .. } in listing {
             let state = if (self.ours)(&id) { State::Waiting } else { State::Elsewhere };
             let fresh = Node { parents, state, start: None, missed: 0 };
             self.nodes.entry(id).or_insert(fresh).missed = 0;
@@ -189,7 +193,7 @@ mod tests {
     use super::*;
 
     fn shard(id: &str, parents: &[&str]) -> ListedShard {
-        ListedShard { id: id.into(), parents: parents.iter().map(|p| p.to_string()).collect() }
+        ListedShard { id: id.into(), parents: parents.iter().map(|p| p.to_string()).collect(), range: None }
     }
 
     fn tree(start: Start, shards: &[ListedShard]) -> ShardTree {
@@ -338,12 +342,12 @@ mod tests {
         if merge && !open.is_empty() {
             let second = open.remove(pick % open.len());
             let child = next(all);
-            all.push(ListedShard { id: child.clone(), parents: vec![first, second] });
+            all.push(ListedShard { id: child.clone(), parents: vec![first, second], range: None });
             open.push(child);
         } else {
             for _ in 0..2 {
                 let child = next(all);
-                all.push(ListedShard { id: child.clone(), parents: vec![first.clone()] });
+                all.push(ListedShard { id: child.clone(), parents: vec![first.clone()], range: None });
                 open.push(child);
             }
         }

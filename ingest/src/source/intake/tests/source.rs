@@ -68,7 +68,7 @@ impl Running {
 
 async fn reread(source: &IntakeSource, span: &Span) -> Result<(Vec<String>, Position), SourceError> {
     let (out, mut batches) = mpsc::channel(64);
-    source.reread(source.shard(), &Start::TrimHorizon, span, out).await?;
+    source.reread(source.shard(), &Start::TrimHorizon, span, None, out).await?;
     let (mut texts, mut at) = (Vec::new(), span.from.clone());
     while let Some(batch) = batches.recv().await {
         assert_eq!(batch.span.from, at);
@@ -240,7 +240,7 @@ async fn an_instant_to_start_at_passes_over_what_arrived_before() {
     let to = Position::from(source.journal.tip().borrow().durable);
     let (out, mut batches) = mpsc::channel(4);
     let span = Span::new(Position::zero(), to.clone());
-    source.reread(source.shard(), &Start::At(20), &span, out).await.expect("reads");
+    source.reread(source.shard(), &Start::At(20), &span, None, out).await.expect("reads");
     let batch = batches.recv().await.expect("a batch");
     assert_eq!((batch.span.to, batch.records.len()), (to, 2));
 }
