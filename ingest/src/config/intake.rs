@@ -37,7 +37,8 @@ fn check_tls(typed: &Typed, section: &str, folder: &Path, problem: &mut dyn FnMu
     }
     if let Some(Err(message)) = tls_files(typed, section, folder).map(|files| tls::check(&files)) {
         let line = if message.starts_with("tls_key") { key } else { cert };
-        problem(line, message);
+        // As it was typed.
+        problem(line, message.replace(&format!("{}/", folder.display()), ""));
     }
 }
 

@@ -139,7 +139,8 @@ impl Access {
                 one.to_str().map_err(|_| Denied::incomplete("The Authorization header is no text."))?
             }
         };
-        let (scheme, rest) = authorization.trim().split_once(' ').unwrap_or((authorization, ""));
+        let authorization = authorization.trim();
+        let (scheme, rest) = authorization.split_once(' ').unwrap_or((authorization, ""));
         if tokens && scheme.eq_ignore_ascii_case(BEARER) {
             return self.by_token(rest.trim()).map(Claimed::Token).ok_or_else(Denied::unknown_token);
         }

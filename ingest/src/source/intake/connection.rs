@@ -148,8 +148,9 @@ async fn http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     });
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        // `Timed` waits for heads: this one would also end a connection that is idle between two requests.
-        .header_read_timeout(None)
+        // `Timed` is what ends a wait: it tells a late head from an idle connection. But only with a limit of its own does hyper
+        // ask the stream again when a request is answered.
+        .header_read_timeout(intake.limits.idle_timeout + intake.limits.header_timeout)
         .serve_connection(TokioIo::new(timed), service);
     let mut served = pin!(served);
     let ended = tokio::select! {

@@ -110,11 +110,13 @@ async fn slow_bodies_take_nobodys_turn() {
 #[tokio::test]
 async fn a_client_that_does_not_read_is_cut_off() {
     let served = limited(short()).await;
-    let mut stream = served.opened().await;
-    // Answers pile up in the buffers of both systems until they are full.
-    let many = WHOLE.repeat(1_000);
-    let writing = async { while stream.write_all(&many).await.is_ok() {} };
-    tokio::time::timeout(SOON * 3, writing).await.expect("cut off");
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4_096).expect("a small buffer");
+    let mut stream = socket.connect(served.address).await.expect("connects");
+    // The answer names the path: answers pile up until the buffers of both systems are full.
+    let many = format!("GET /{} HTTP/1.1\r\nHost: intake\r\n\r\n", "x".repeat(8_000)).repeat(100);
+    let writing = async { while stream.write_all(many.as_bytes()).await.is_ok() {} };
+    tokio::time::timeout(SOON, writing).await.expect("cut off");
     assert_eq!(served.counters.ended(Cut::Write), 1);
 }
 
