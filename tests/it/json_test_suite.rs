@@ -48,10 +48,13 @@ fn each_text_of_the_suite_is_judged_rightly_and_none_is_lost() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Raw bytes and reason of each document of a record, by its number.
+type Documents = BTreeMap<u64, (Vec<u8>, String)>;
+
 /// Raw bytes of each record, and the reasons it was rejected with. A text that begins with an object and goes on is two rejects of
 /// one record: an object without keys, and the rest. Some texts of the suite are the same.
 fn reasons(lake: &Lake) -> BTreeMap<Vec<u8>, Vec<String>> {
-    let mut records: BTreeMap<(u64, u64), BTreeMap<u64, (Vec<u8>, String)>> = BTreeMap::new();
+    let mut records: BTreeMap<(u64, u64), Documents> = BTreeMap::new();
     for reject in lake.rejects() {
         let text = |member: &str| reject[member].as_str().expect("a string").to_string();
         let mut position = text("position").split('.').map(|n| n.parse().expect("a number")).collect::<Vec<u64>>();

@@ -7,8 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tests::alluvium::{Lake, Running, command, loopback, rules};
 use tests::bundle::{gzip, zstd};
+use tests::duck;
 use tests::firehose::Firehose;
-use tests::{duck, http};
 
 use crate::clients::{STREAM, intake_source};
 
@@ -41,11 +41,11 @@ const BESIDE_BUFFERS: u64 = 350 << 20;
 const RECORD_BYTES_MAX: usize = 1_024_000;
 
 /// Config sections of a table with the one key `k`.
-fn sections(lake: &Lake, listen: &str, key: &str, more: &str) -> String {
+fn sections(lake: &Lake, listen: &str, key: &str) -> String {
     let spec = lake.file("t.toml");
     std::fs::write(&spec, SPEC).expect("a temporary file");
     let rules = rules(&spec.display().to_string(), &[("k", key)]);
-    format!("{}\n{rules}\n{BUFFER}\n{more}", intake_source(lake, listen))
+    format!("{}\n{rules}\n{BUFFER}", intake_source(lake, listen))
 }
 
 fn good(id: usize) -> Vec<u8> {
@@ -64,11 +64,7 @@ fn poisons() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         ("10 MiB of brackets", "not_json", gzip(&b"[".repeat(ten_mib))),
         ("10 MiB of opening objects", "not_json", zstd(&b"{\"a\":".repeat(ten_mib / 5))),
         ("10 MiB of nesting, closed", "too_deep", gzip(&nested("[", "]", ten_mib / 2))),
-        (
-            "10 MiB of text in a key",
-            "key_too_long",
-            zstd(&format!("{{\"k\":\"{}\"}}", "x".repeat(ten_mib)).into_bytes()),
-        ),
+        ("a million bytes in a key", "key_too_long", format!("{{\"k\":\"{}\"}}", "x".repeat(1_000_000)).into_bytes()),
         ("10 MiB of line feeds", "not_json", gzip(&b"\n".repeat(ten_mib))),
         ("depth 100,000 of arrays", "too_deep", nested("[", "]", 100_000)),
         ("depth 100,000 of objects", "too_deep", nested("{\"a\":", "}", 100_000)),
@@ -97,7 +93,7 @@ fn poisons() -> Vec<(&'static str, &'static str, Vec<u8>)> {
 #[test]
 fn poison_records_are_rejected_each_with_its_reason_and_do_no_harm() {
     let (lake, listen) = (Lake::local(), loopback());
-    let mut running = Running::start(&lake, &sections(&lake, &listen, ".k", ""));
+    let mut running = Running::start(&lake, &sections(&lake, &listen, ".k"));
     let client = Firehose::new(&listen, STREAM);
     let poisons = poisons();
     for (id, (_, _, poison)) in poisons.iter().enumerate() {
@@ -113,10 +109,15 @@ fn poison_records_are_rejected_each_with_its_reason_and_do_no_harm() {
         let text = |member: &str| reject[member].as_str().expect("a string").to_string();
         found.entry(STANDARD.decode(text("rawData")).expect("base64")).or_default().push(text("reason"));
     }
+    let mut wrong = Vec::new();
     for (name, reason, poison) in &poisons {
-        assert_eq!(found.remove(poison).as_deref(), Some([(*reason).to_string()].as_slice()), "{name}");
+        let reasons = found.remove(poison).unwrap_or_default();
+        if reasons != [*reason] {
+            wrong.push(format!("{name}: {reasons:?}, not {reason}"));
+        }
     }
-    assert!(found.is_empty(), "rejects of nothing that was put: {:?}", found.values());
+    wrong.extend(found.values().map(|reasons| format!("a reject of nothing that was put: {reasons:?}")));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let ids = duck::query(&format!("select id from {} order by id", duck::lake(&lake.table.url())));
     let ids: Vec<_> = ids.iter().map(|row| row["id"].as_u64().expect("a number") as usize).collect();
     assert_eq!(ids, (0..poisons.len()).collect::<Vec<_>>());
@@ -129,7 +130,7 @@ fn poison_records_are_rejected_each_with_its_reason_and_do_no_harm() {
 #[test]
 fn records_that_unfold_to_many_times_the_memory_cap_are_taken_within_it() {
     let (lake, listen) = (Lake::local(), loopback());
-    let running = Running::start(&lake, &sections(&lake, &listen, ".k", ""));
+    let running = Running::start(&lake, &sections(&lake, &listen, ".k"));
     let (records, documents) = (10, 3_000);
     let v = "x".repeat(20_000);
     let record = |number: usize| {
@@ -148,14 +149,15 @@ fn records_that_unfold_to_many_times_the_memory_cap_are_taken_within_it() {
     let want = records * documents;
     assert_eq!(found, [serde_json::json!({"rows": want, "ids": want, "shortest": 20_000})]);
     println!("peak {} MiB of {} MiB taken in", peak >> 20, (want * 20_000) >> 20);
-    assert!(peak < (32 << 20) + (128 << 20) + BESIDE_BUFFERS, "{} MiB", peak >> 20);
+    // What a batch holds would be more than all of this.
+    assert!(peak < (32 << 20) + BESIDE_BUFFERS, "{} MiB", peak >> 20);
 }
 
 /// A record of 10 MiB as it is, as Kinesis may give it: no emulator takes one, so it comes from a file. The kernel holds the limit.
 #[test]
 fn ten_mib_as_they_are_pass_through_within_a_limit_of_memory() {
     let lake = Lake::local();
-    let config = lake.config(&sections(&lake, &loopback(), ".k", ""));
+    let config = lake.config(&sections(&lake, &loopback(), ".k"));
     let size = 10 << 20;
     let long = format!("{{\"id\":7,\"k\":\"good\",\"v\":\"{}\"}}", "y".repeat(size)).into_bytes();
     let lines =
@@ -179,7 +181,7 @@ fn lone_surrogates_and_duplicate_members_are_the_same_to_keys_and_columns() {
     let (lake, listen) = (Lake::local(), loopback());
     // The first key runs on the text, the second by jq: both must agree with the column.
     let key = r#"if .id > 1 then .k else (.k | ascii_downcase | explode | implode) end"#;
-    let running = Running::start(&lake, &sections(&lake, &listen, key, ""));
+    let running = Running::start(&lake, &sections(&lake, &listen, key));
     let events = [
         r#"{"id":1,"k":"first","v":"first","k":"last","v":"last"}"#,
         r#"{"id":9,"k":"first","v":"first","id":2,"k":"last","v":"last"}"#,
@@ -229,41 +231,43 @@ enum Outcome {
 }
 
 #[test]
-fn hostile_key_programs_are_refused_or_stopped_record_by_record() {
+fn hostile_key_programs_that_cannot_end_are_refused() {
     for (program, want) in HOSTILE {
-        let (lake, listen) = (Lake::local(), loopback());
-        let key = format!("if .poison then ({program}) else .k end");
-        let sections = sections(&lake, &listen, &key, "");
-        let config = lake.config(&sections);
+        let lake = Lake::local();
+        let config = lake.config(&sections(&lake, &loopback(), program));
         let checked = command().args(["check", "--offline", "--config"]).arg(config).output().expect("alluvium starts");
         let said = String::from_utf8_lossy(&checked.stdout).into_owned();
         assert_eq!(checked.status.success(), *want == Outcome::Budget, "{program}: {said}");
-        if *want == Outcome::Refused {
-            assert!(said.contains("key `k`"), "{program}: {said}");
-            continue;
-        }
-        stopped_record_by_record(program, &lake, &listen, &sections);
+        assert!(*want == Outcome::Budget || said.contains("key `k`: "), "{program}: {said}");
     }
 }
 
-fn stopped_record_by_record(program: &str, lake: &Lake, listen: &str, sections: &str) {
-    let mut running = Running::start(lake, sections);
-    let poison = |id: usize| format!("{{\"id\":{id},\"poison\":true,\"k\":\"x\"}}");
-    let lines: Vec<String> =
-        (0..40).map(|id| if id % 2 == 0 { poison(id) } else { String::from_utf8(good(id)).expect("text") }).collect();
-    let (status, _) = http::request(listen, "POST", "/v1/events", &[], lines.join("\n").as_bytes()).expect("an answer");
-    assert_eq!(status, 200);
-    lake.until_cut(lines.len());
-    assert!(running.is_alive(), "{program}");
+/// One key with all of them; a record says which one it runs into.
+#[test]
+fn hostile_key_programs_that_would_end_late_are_stopped_record_by_record() {
+    let late = HOSTILE.iter().filter(|(_, want)| *want == Outcome::Budget).map(|(program, _)| *program);
+    let late: Vec<String> =
+        late.enumerate().map(|(n, program)| format!("if .poison == {n} then ({program}) el")).collect();
+    let (lake, listen) = (Lake::local(), loopback());
+    let mut running = Running::start(&lake, &sections(&lake, &listen, &format!("{}se .k end", late.concat())));
+    let poison = |id: usize| format!("{{\"id\":{id},\"poison\":{},\"k\":\"x\"}}", id / 2 % late.len()).into_bytes();
+    let put: Vec<_> = (0..20 * late.len()).map(|id| if id % 2 == 0 { poison(id) } else { good(id) }).collect();
+    Firehose::new(&listen, STREAM).put(&put);
+    lake.until_cut(put.len());
+    assert!(running.is_alive());
     let peak = running.memory_peak();
     running.stop();
-    let rejects = lake.rejects();
-    assert_eq!(rejects.len(), 20, "{program}");
-    for reject in &rejects {
-        assert_eq!(reject["reason"], "key_budget", "{program}: {reject}");
-        let raw = STANDARD.decode(reject["rawData"].as_str().expect("text")).expect("base64");
-        assert!(lines.contains(&String::from_utf8(raw).expect("text")), "{program}");
+    let mut found: Vec<Vec<u8>> = Vec::new();
+    for reject in lake.rejects() {
+        assert_eq!(reject["reason"], "key_budget", "{reject}");
+        found.push(STANDARD.decode(reject["rawData"].as_str().expect("text")).expect("base64"));
     }
-    assert_eq!(duck::number(&format!("select count(distinct id) from {}", duck::lake(&lake.table.url()))), 20);
-    assert!(peak < (32 << 20) + BESIDE_BUFFERS, "{program}: {} MiB", peak >> 20);
+    found.sort_unstable();
+    let mut poisons: Vec<Vec<u8>> = put.iter().step_by(2).cloned().collect();
+    poisons.sort_unstable();
+    assert_eq!(found, poisons);
+    let rows = duck::number(&format!("select count(distinct id) from {}", duck::lake(&lake.table.url())));
+    assert_eq!(rows, put.len() as i64 / 2);
+    println!("peak {} MiB", peak >> 20);
+    assert!(peak < (32 << 20) + BESIDE_BUFFERS, "{} MiB", peak >> 20);
 }

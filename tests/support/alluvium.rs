@@ -1,6 +1,7 @@
 //! The real binary as a process: built once, started with a config of its own, watched, signalled.
 
 use std::fs::File;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
@@ -255,14 +256,18 @@ pub struct Running {
 }
 
 impl Running {
-    /// Writes the config (`version` and `[admin]` are added) and starts; returns when `/healthz` says 200.
+    /// Writes the config (`version` and `[admin]` are added) and starts; returns when `/healthz` says 200 and an intake listens.
     pub fn start(lake: &Lake, sections: &str) -> Running {
         Running::start_task(lake, sections, "0/1")
     }
 
     /// The same for one process of a split.
     pub fn start_task(lake: &Lake, sections: &str, task: &str) -> Running {
-        Running::spawn_task(lake, sections, task).until_healthy()
+        let running = Running::spawn_task(lake, sections, task).until_healthy();
+        if let Some(address) = sections.lines().find_map(|line| line.strip_prefix("listen = ")) {
+            wait_for("the intake to listen", START_SECONDS, || TcpStream::connect(address.trim_matches('"')).ok());
+        }
+        running
     }
 
     /// Starts, without waiting.

@@ -38,7 +38,7 @@ impl Listed {
     fn new(number: usize, ids: Range<u64>) -> Listed {
         let texts: Vec<String> = ids.clone().map(text).collect();
         // A broken document ends where its line ends; without lines it would not end.
-        let lines = number % 2 == 0 || texts.iter().any(|text| !text.ends_with('}'));
+        let lines = number.is_multiple_of(2) || texts.iter().any(|text| !text.ends_with('}'));
         let plain = texts.join(if lines { "\n" } else { "" }).into_bytes();
         let data = match number % 5 {
             1 => gzip(&plain),
