@@ -8,6 +8,10 @@ default:
 test *args:
     bash infra/local/test {{args}}
 
+# so many simulated histories of several processes, faults and crashes, from a seed on (0)
+sim count first="0":
+    ALLUVIUM_SIM_SEEDS={{count}} ALLUVIUM_SIM_FIRST={{first}} bash infra/local/test --package tests simulation::seeds -- --nocapture
+
 # format and lints, as CI checks them
 lint:
     cargo fmt --all --check && cargo clippy --workspace --all-targets --locked -- -D warnings
@@ -19,6 +23,10 @@ demo *args:
 # the whole path beside its peers
 bench *args:
     bash tests/bench/run {{args}}
+
+# two machines with Amazon's Kinesis Client Library: fetches its jars (74 MB) and fails where they cannot be had
+kcl *args:
+    bash infra/kcl/setup && ALLUVIUM_KCL=required bash infra/local/test --package tests kcl {{args}}
 
 # write the golden files anew; look at the diff before committing
 golden:

@@ -1,4 +1,4 @@
-//! Bytes to an event: one strict JSON object (RFC 8259) in UTF-8, nested no deeper than the writer goes.
+//! A text to an event: one strict JSON object (RFC 8259) in UTF-8, nested no deeper than the writer goes.
 //!
 //! Everything behind this stage may trust the text. Nothing here recurses: a record of a million brackets is a reject, not a
 //! stack overflow.
@@ -10,7 +10,7 @@ use writer::encode::DEPTH_MAX;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// Checks one record. `Ok` means: UTF-8, exactly one JSON text, an object, at most [`DEPTH_MAX`] levels deep.
+/// Checks one document. `Ok` means: UTF-8, exactly one JSON text, an object, at most [`DEPTH_MAX`] levels deep.
 pub fn decode(data: &[u8]) -> Result<(), Reject> {
     check(data)?;
     match data.iter().find(|b| !b.is_ascii_whitespace()) {
@@ -33,7 +33,12 @@ pub(crate) fn check(data: &[u8]) -> Result<(), Reject> {
     if let Err(e) = serde_json::from_str::<IgnoredAny>(text) {
         return Err(syntax(&e));
     }
-    if nested_deeper_than(data, DEPTH_MAX) {
+    check_depth(data)
+}
+
+/// Checks how deep one JSON text nests.
+pub(crate) fn check_depth(json: &[u8]) -> Result<(), Reject> {
+    if nested_deeper_than(json, DEPTH_MAX) {
         return Err(Reject::new(Reason::TooDeep, format!("record is nested deeper than {DEPTH_MAX} levels")));
     }
     Ok(())

@@ -3,7 +3,8 @@
 //! # Life of one record
 //! 1. **read** ([`source`]): a source hands a [`record::Batch`] `{shard, span (from, to], records}`; the whole span is in
 //!    flight before any record is looked at.
-//! 2. **decode** ([`decode`]): bytes to one strict JSON object, or a reject with its reason.
+//! 2. **decode** ([`documents`], [`decode`]): bytes, decompressed, to one or several strict JSON objects, or a reject with its
+//!    reason.
 //! 3. **keys** ([`keys`]): compiled jq over the event, one scalar per key, or a reject.
 //! 4. **guard** ([`guard`]): the key values against the table's projection rules. A value that no query would ever see is a
 //!    reject, never a silent file.
@@ -21,10 +22,12 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod decode;
+pub mod documents;
 pub mod error;
 #[cfg(test)]
 mod golden;
 pub mod guard;
+pub mod inflate;
 pub mod keys;
 pub mod logs;
 pub mod metrics;

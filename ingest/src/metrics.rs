@@ -24,6 +24,8 @@ writer::declare_metrics! {
             "Records taken into the pipeline";
         incoming_bytes: Counter = Counter::default(), "counter", "bytes", "",
             "Bytes of records taken into the pipeline";
+        documents: Counter = Counter::default(), "counter", "documents", "",
+            "Events in the records taken into the pipeline: JSON documents, and what was no document";
         rejects: Family<ReasonLabel, Counter> = Family::default(), "counter", "records", "reason: see below",
             "Records that went to the errors output before they reached a buffer, by why";
         jq_processing_duration_seconds: Histogram = seconds(), "histogram", "seconds", "",
@@ -34,6 +36,8 @@ writer::declare_metrics! {
             "Most batches that may wait";
         shards_owned: Gauge = Gauge::default(), "gauge", "shards", "",
             "Shards this process reads";
+        writer_restarts: Counter = Counter::default(), "counter", "restarts", "",
+            "Times another process took shards of ours, so that this one went on with the others as a new writer";
     }
 }
 
@@ -68,11 +72,12 @@ Generated from `ingest/src/metrics.rs` and `writer/src/metrics.rs`. `/metrics` o
 OpenMetrics text. Names are Amazon Data Firehose's in snake case where it has one.
 ";
 
-fn sections() -> [(&'static str, Vec<MetricDoc>); 4] {
+fn sections() -> [(&'static str, Vec<MetricDoc>); 5] {
     [
         ("Pipeline", IngestMetrics::DOCS.to_vec()),
         ("Writer", WriterMetrics::DOCS.to_vec()),
         ("Kinesis source", sources::kinesis_docs()),
+        ("Kinesis Client Library", sources::kcl_docs()),
         ("Intake", sources::intake_docs()),
     ]
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use schemas::position::{Position, ShardId, Span};
 use tokio::sync::OwnedSemaphorePermit;
 
-/// One record as the source gave it: one event, undecoded.
+/// One record as the source gave it, undecoded: one event or several.
 #[derive(Debug, Clone)]
 pub struct Record {
     pub position: Position,

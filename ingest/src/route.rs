@@ -1,17 +1,17 @@
-//! A record's way to its partition: decode, keys, guard. A function of the record and the rules alone, so that reading a span
-//! again sends every record the same way.
+//! A record's way to its partitions: documents, keys, guard. A function of the record and the rules alone, so that reading a span
+//! again sends every event the same way.
 
 use std::sync::Arc;
 
 use schemas::problem::Problem;
 use schemas::reject::Reject;
-use schemas::rules::Rules;
+use schemas::rules::{DecodeSettings, Rules};
 use schemas::table::TableSpec;
 use sha2::{Digest, Sha256};
 use writer::commit::cut::FileRules;
 use writer::encode::Encoder;
 
-use crate::decode::decode;
+use crate::documents::{Documents, Event};
 use crate::error::RunError;
 use crate::guard::Guard;
 use crate::keys::{Budget, Keys};
@@ -19,6 +19,7 @@ use crate::keys::{Budget, Keys};
 /// Compiled rules.
 #[derive(Debug)]
 pub struct Router {
+    decode: DecodeSettings,
     keys: Keys,
     guard: Guard,
     file_rules: FileRules,
@@ -39,7 +40,8 @@ impl Router {
         let keys = Keys::compile(&rules.keys, Budget::default(), &|_| (file.to_string(), None))?;
         let encoder = Encoder::new(&spec, &rules.parquet).map_err(|e| vec![Problem::new(file, None, e.to_string())])?;
         let file_rules = FileRules { fingerprint: fingerprint(rules).into(), encoder: Arc::new(encoder) };
-        Ok(Router { keys, guard: Guard::new(&spec), file_rules, values: Vec::new(), path: String::new() })
+        let guard = Guard::new(&spec);
+        Ok(Router { decode: rules.decode.clone(), keys, guard, file_rules, values: Vec::new(), path: String::new() })
     }
 
     /// Compiles the rules that a former owner's cuts were made under. They keep the fingerprint they are stored under, and must
@@ -65,13 +67,20 @@ impl Router {
         &self.file_rules
     }
 
-    /// The record's partition path.
+    /// The documents of a record.
+    pub fn documents<'a>(&self, record: &'a [u8]) -> Documents<'a> {
+        Documents::of(record, &self.decode)
+    }
+
+    /// The event's partition path.
     ///
     /// `arrived_at` stands for `now` in the projection's ranges: the wall clock would send a record that is read again another
     /// way than the first time.
-    pub fn route(&mut self, data: &[u8], arrived_at: i64) -> Result<&str, Reject> {
-        decode(data)?;
-        self.keys.evaluate(data, &mut self.values)?;
+    pub fn route(&mut self, event: &Event<'_>, arrived_at: i64) -> Result<&str, Reject> {
+        if let Some(reject) = event.broken {
+            return Err(reject.clone());
+        }
+        self.keys.evaluate(event.data, &mut self.values)?;
         self.path.clear();
         self.guard.path(&self.values, arrived_at, &mut self.path)?;
         Ok(&self.path)

@@ -1,11 +1,11 @@
 //! Finishing what the former owners of our shards have left, before anything new is read.
 //!
-//! A shard taken over has a low watermark and, above it, a mark for each target whose rows are already cut. Up to the highest mark
-//! the shard is read again, under the rules the marks were made by, in two passes:
+//! A shard taken over has a low watermark and, above it, a mark for each target whose rows are already cut. Up to the end of the
+//! record with the highest mark the shard is read again, under the rules the marks were made by, in two passes:
 //! 1. files of cuts that may not be stored get their rows again and are stored at the same names, in groups that fit in memory;
 //! 2. a row above its target's mark was read but never cut: it joins an open buffer like any other.
 //!
-//! Above the highest mark nothing was ever cut, so there the normal reading begins, without marks. If the rules have changed
+//! Above that nothing was ever cut, so there the normal reading begins, without marks. If the rules have changed
 //! since, what is open is cut under the old ones first.
 
 use std::collections::{BTreeSet, HashMap};
@@ -15,23 +15,27 @@ use schemas::log_entry::{Carried, FlushReason, ShardState, Start, Target};
 use schemas::position::{ShardId, Span};
 use tokio::sync::mpsc;
 use writer::commit::redo::Redo;
-use writer::{Writer, is_cut};
+use writer::{Intake, Writer, is_cut};
 
+use crate::documents::Event;
 use crate::error::RunError;
-use crate::pipeline::reject_line;
+use crate::pipeline::{UNFOLDED_BYTES_MAX, is_behind, reject_line};
 use crate::record::{Batch, Record};
 use crate::route::Router;
+use crate::source::loss::AcceptedLoss;
 use crate::source::{Resume, Source, SourceError};
 
 /// Batches of a span read again that wait to be taken in.
 const REREAD_AHEAD: usize = 4;
 
-/// Finishes everything, and says where each shard is to be read on.
+/// Finishes what `carried` holds, and says where each of its shards is to be read on. At the start nothing is open; shards taken
+/// later join a writer that has open buffers, which are cut first if there are other rules to follow.
 pub async fn settle(
     writer: &mut Writer,
     carried: &Carried,
     source: &Arc<dyn Source>,
     current: &mut Router,
+    accepted: &[AcceptedLoss],
 ) -> Result<HashMap<ShardId, Resume>, RunError> {
     let current_rules = current.file_rules().clone();
     let mut fingerprints = pending_rules(carried);
@@ -39,11 +43,14 @@ pub async fn settle(
     let has_current = fingerprints.remove(&*current_rules.fingerprint);
     let held: Vec<_> = carried.shards.iter().filter(|(_, state)| !state.ended).collect();
     held.iter().for_each(|(shard, state)| writer.hold(shard, &state.watermark));
+    if !fingerprints.is_empty() {
+        writer.cut_all(FlushReason::Rules).await?;
+    }
     for fingerprint in &fingerprints {
         let document = writer.load_rules(fingerprint).await?;
         let mut router = Router::of_former(&document, fingerprint)?;
         writer.set_rules(router.file_rules().clone());
-        Again { carried, fingerprint, source }.finish(writer, &mut router).await?;
+        Again { carried, fingerprint, source, accepted }.finish(writer, &mut router).await?;
         writer.cut_all(FlushReason::Rules).await?;
         writer.settle().await?;
     }
@@ -51,7 +58,7 @@ pub async fn settle(
         writer.set_rules(current_rules.clone());
     }
     if has_current {
-        Again { carried, fingerprint: &current_rules.fingerprint, source }.finish(writer, current).await?;
+        Again { carried, fingerprint: &current_rules.fingerprint, source, accepted }.finish(writer, current).await?;
     }
     if !carried.unfinished.is_empty() {
         writer.redone().await?;
@@ -62,12 +69,19 @@ pub async fn settle(
 
 /// Rules under which something is left to do.
 fn pending_rules(carried: &Carried) -> BTreeSet<String> {
-    let marked = carried.shards.values().filter(|state| *state.highest_mark() > state.watermark);
+    let marked = carried.shards.values().filter(|state| !begun(state).is_empty());
     marked.map(|state| state.rules.clone()).chain(carried.unfinished.iter().map(|cut| cut.rules.clone())).collect()
 }
 
+/// What the former owner had begun with: up to the highest mark, and to the end of the record that it lies in. The documents of
+/// one record are told apart by one set of rules.
+fn begun(state: &ShardState) -> Span {
+    Span::new(state.watermark.clone(), state.highest_mark().record())
+}
+
 fn resume(state: &ShardState) -> Resume {
-    Resume { after: state.highest_mark().clone(), start: state.start.clone(), ended: state.ended, seen_at: None }
+    let ShardState { start, ended, seen_at, .. } = state.clone();
+    Resume { after: begun(state).to, start, ended, seen_at }
 }
 
 /// What is left under one set of rules.
@@ -75,19 +89,19 @@ struct Again<'a> {
     carried: &'a Carried,
     fingerprint: &'a str,
     source: &'a Arc<dyn Source>,
+    /// What may be missing.
+    accepted: &'a [AcceptedLoss],
 }
 
 impl Again<'_> {
     async fn finish(&self, writer: &mut Writer, router: &mut Router) -> Result<(), RunError> {
-        let groups = writer.redo(self.carried, self.fingerprint);
+        let groups = writer.redo(self.carried, self.fingerprint).await?;
         let of = groups.len();
         for (n, group) in groups.into_iter().enumerate() {
             let files = self.redo(writer, router, group).await?;
             tracing::info!(files, group = n + 1, of, "stored what was cut before");
         }
-        let marked = |(_, state): &(&ShardId, &ShardState)| {
-            state.rules == self.fingerprint && *state.highest_mark() > state.watermark
-        };
+        let marked = |(_, state): &(&ShardId, &ShardState)| state.rules == self.fingerprint && !begun(state).is_empty();
         for (shard, state) in self.carried.shards.iter().filter(marked) {
             self.take_in_uncut(writer, router, shard, state).await?;
         }
@@ -97,18 +111,23 @@ impl Again<'_> {
     /// Fills the files of one group, shard by shard, and stores them.
     async fn redo(&self, writer: &mut Writer, router: &mut Router, mut group: Redo) -> Result<usize, RunError> {
         for (shard, span) in group.spans() {
-            let start = self.carried.shards.get(&shard).map_or(Start::TrimHorizon, |state| state.start.clone());
-            let mut reading = self.read(&shard, &start, &span);
+            let own = self.carried.shards.get(&shard).map(|state| &state.start);
+            let start = own.or_else(|| self.carried.foreign.get(&shard)).cloned().unwrap_or(Start::TrimHorizon);
+            let mut reading = self.read(&shard, &start, &Span::new(span.from, span.to.record()));
             while let Some(batch) = reading.batches.recv().await {
                 for record in &batch.records {
-                    let (target, line) = target(router, &shard, record);
-                    let data = line.as_deref().unwrap_or(&record.data);
-                    group.offer(&target, &shard, writer.row_in(&shard, &record.position, record.arrived_at, data)?);
+                    let documents = router.documents(&record.data);
+                    for event in documents.events(&record.position) {
+                        let (target, line) = target(router, &shard, &event, record.arrived_at);
+                        let data = line.as_deref().unwrap_or(event.data);
+                        group.offer(&target, &shard, writer.row_in(&shard, &event.position, record.arrived_at, data)?);
+                    }
                 }
             }
             reading.ended().await?;
         }
-        Ok(writer.store_redo(group).await?)
+        let may_miss = |shard: &ShardId, span: &Span| self.accepted.iter().any(|loss| loss.touches(shard, span));
+        Ok(writer.store_redo(group, &may_miss).await?)
     }
 
     /// Takes in the rows up to the highest mark that no cut has.
@@ -119,21 +138,18 @@ impl Again<'_> {
         shard: &ShardId,
         state: &ShardState,
     ) -> Result<(), RunError> {
-        let span = Span::new(state.watermark.clone(), state.highest_mark().clone());
+        let span = begun(state);
         tracing::info!(%shard, from = %span.from, to = %span.to, "reading again what was read and not cut");
         let mut reading = self.read(shard, &state.start, &span);
         while let Some(batch) = reading.batches.recv().await {
             writer.room().await?;
             let mut intake = writer.enter(shard, &batch.span)?;
+            let mut unfolded = 0;
             for record in &batch.records {
-                let (target, line) = target(router, shard, record);
-                let data = line.as_deref().unwrap_or(&record.data);
-                if is_cut(&state.marks, &target, &record.position) {
-                    writer.skip(&mut intake, &record.position);
-                } else if target.is_table() {
-                    writer.row(&mut intake, target.path(), &record.position, record.arrived_at, data);
-                } else {
-                    writer.reject(&mut intake, target.path(), &record.position, record.arrived_at, data);
+                unfolded += take_in_record(writer, router, &mut intake, state, record);
+                if unfolded > UNFOLDED_BYTES_MAX {
+                    writer.relieve().await?;
+                    unfolded = 0;
                 }
             }
             writer.leave(intake, false).await?;
@@ -144,8 +160,8 @@ impl Again<'_> {
     fn read(&self, shard: &ShardId, start: &Start, span: &Span) -> Reading {
         let (send, batches) = mpsc::channel::<Batch>(REREAD_AHEAD);
         let (source, shard, start, span) = (self.source.clone(), shard.clone(), start.clone(), span.clone());
-        let name = shard.clone();
-        let task = tokio::spawn(async move { source.reread(&shard, &start, &span, None, send).await });
+        let (name, seen_at) = (shard.clone(), self.carried.shards.get(&shard).and_then(|state| state.seen_at));
+        let task = tokio::spawn(async move { source.reread(&shard, &start, &span, seen_at, send).await });
         Reading { shard: name, batches, task }
     }
 }
@@ -166,12 +182,39 @@ impl Reading {
     }
 }
 
-/// Where a record belongs, and for a reject the line it leaves there.
-fn target(router: &mut Router, shard: &ShardId, record: &Record) -> (Target, Option<Vec<u8>>) {
-    match router.route(&record.data, record.arrived_at) {
+/// Every event of a record that no cut has. Returns the bytes that went into buffers.
+fn take_in_record(
+    writer: &mut Writer,
+    router: &mut Router,
+    intake: &mut Intake,
+    state: &ShardState,
+    record: &Record,
+) -> u64 {
+    let documents = router.documents(&record.data);
+    let (mut bytes, arrived_at) = (0, record.arrived_at);
+    for event in documents.events(&record.position).filter(|event| !is_behind(event, &state.watermark)) {
+        let (target, line) = target(router, &intake.shard, &event, arrived_at);
+        let data = line.as_deref().unwrap_or(event.data);
+        bytes += data.len() as u64;
+        if is_cut(&state.marks, &target, &event.position) {
+            writer.skip(intake, &event.position);
+        } else if target.is_table() {
+            writer.row(intake, target.path(), &event.position, arrived_at, data);
+        } else {
+            writer.reject(intake, target.path(), &event.position, arrived_at, data);
+        }
+    }
+    writer.skip(intake, &record.position);
+    bytes
+}
+
+/// Where an event belongs, and for a reject the line it leaves there.
+fn target(router: &mut Router, shard: &ShardId, event: &Event<'_>, arrived_at: i64) -> (Target, Option<Vec<u8>>) {
+    match router.route(event, arrived_at) {
         Ok(path) => (Target::Table(path.into()), None),
         Err(reject) => {
-            (Target::Errors(reject.reason.output().folder().into()), Some(reject_line(shard, record, &reject)))
+            let line = reject_line(shard, event, arrived_at, &reject);
+            (Target::Errors(reject.reason.output().folder().into()), Some(line))
         }
     }
 }

@@ -18,6 +18,12 @@ pub enum Reason {
     NotObject,
     /// Nested deeper than the limit.
     TooDeep,
+    /// The record holds more documents than the limit; none of them is taken.
+    TooManyDocuments,
+    /// The record is a compressed payload that is broken, cut short or followed by something else.
+    BrokenCompression,
+    /// The record has more bytes than the limit once it is decompressed.
+    TooLarge,
     /// The key's program gave null although every path it reads is there.
     KeyNull,
     /// The key's program gave null and a path it reads is not in the record.
@@ -43,10 +49,13 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Reason; 14] = [
+    pub const ALL: [Reason; 17] = [
         Reason::NotJson,
         Reason::NotObject,
         Reason::TooDeep,
+        Reason::TooManyDocuments,
+        Reason::BrokenCompression,
+        Reason::TooLarge,
         Reason::KeyNull,
         Reason::KeyMissing,
         Reason::KeyEmpty,
@@ -65,6 +74,9 @@ impl Reason {
             Reason::NotJson => "not_json",
             Reason::NotObject => "not_object",
             Reason::TooDeep => "too_deep",
+            Reason::TooManyDocuments => "too_many_documents",
+            Reason::BrokenCompression => "broken_compression",
+            Reason::TooLarge => "too_large",
             Reason::KeyNull => "key_null",
             Reason::KeyMissing => "key_missing",
             Reason::KeyEmpty => "key_empty",

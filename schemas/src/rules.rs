@@ -18,6 +18,26 @@ pub struct Rules {
     pub table: String,
     /// How files are written.
     pub parquet: ParquetSettings,
+    /// How a record becomes events. Documents from before it was there have the defaults.
+    #[serde(default)]
+    pub decode: DecodeSettings,
+}
+
+/// `[decode]`: how a record becomes events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecodeSettings {
+    /// JSON documents in one record at most; a record with more is one reject.
+    pub documents: u32,
+    /// Whether gzip and zstd payloads are decompressed.
+    pub decompress: bool,
+    /// Bytes of one record after decompression at most; a larger one is a reject.
+    pub decompressed_bytes: u64,
+}
+
+impl Default for DecodeSettings {
+    fn default() -> Self {
+        DecodeSettings { documents: 10_000, decompress: true, decompressed_bytes: 64 << 20 }
+    }
 }
 
 /// `[parquet]`: how files are written.
@@ -51,14 +71,29 @@ impl Rules {
 
     /// Raised whenever decode, keys, guard or encode send a record another way than before, or make other rows of it: work that
     /// was begun under another number is not finished by this code.
-    pub const LOGIC: u32 = 1;
+    pub const LOGIC: u32 = 2;
 
+    /// Rules of this version, with the default [`DecodeSettings`].
     pub fn new(keys: Vec<(String, String)>, spec: &TableSpec, parquet: ParquetSettings) -> Self {
-        Rules { format: Self::FORMAT, logic: Self::LOGIC, keys, table: spec.text.clone(), parquet }
+        let decode = DecodeSettings::default();
+        Rules { format: Self::FORMAT, logic: Self::LOGIC, keys, table: spec.text.clone(), parquet, decode }
     }
 
     /// The document as stored at `configs/<fingerprint>.json`. The fingerprint is the hash of exactly these bytes.
     pub fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec_pretty(self).expect("strings and numbers serialise")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_from_before_decode_has_its_defaults() {
+        let text = r#"{"format":1,"logic":1,"keys":[],"table":"","parquet":{"compression":"none","row_group_rows":1,
+            "page_bytes":1,"dictionary":true,"page_index":true}}"#;
+        let old: Result<Rules, _> = serde_json::from_str(text);
+        assert_eq!(old.expect("reads").decode, DecodeSettings::default());
     }
 }

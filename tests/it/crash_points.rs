@@ -1,7 +1,9 @@
 //! A crash at every single store operation: the pipeline and the writer over a store in memory that dies at the n-th write,
-//! before or after applying it, then a second process that takes over, perhaps to die as well. Whatever happened: each record is
-//! once in the table or once in the errors output, and nothing lies there that the log does not name.
+//! before or after applying it, then a second process that takes over, perhaps to die as well. Records hold several documents for
+//! several partitions, so that cuts end within a record too. Whatever happened: each document is once in the table or once in the
+//! errors output, and nothing lies there that the log does not name.
 
+mod documents;
 mod dying_store;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +15,9 @@ use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use schemas::layout;
+use schemas::log_entry::{Body, Entry};
+use schemas::position::Span;
 use schemas::rules::{ParquetSettings, Rules};
 use schemas::table::TableSpec;
 use tests::block_on;
@@ -21,6 +26,7 @@ use tests::pipeline::Run;
 use writer::settings::BufferSettings;
 use writer::store::{Lake, Store};
 
+use documents::{DOCUMENTS, is_bad};
 use dying_store::{Death, DyingStore};
 
 const SPEC: &str = r#"
@@ -39,34 +45,23 @@ type = "string"
 projection = { type = "enum", values = ["a", "b", "c"] }
 "#;
 
-/// Records of each of the two shards.
-const RECORDS: u64 = 40;
-
-/// Every eighth record is one of three kinds of reject: broken JSON, a key outside the projection, a value that does not fit.
-fn text(id: u64) -> String {
-    let key = ["a", "b", "c", "a"][(id % 4) as usize];
-    match (id % 8, id % 3) {
-        (5, 0) => format!("{{\"id\":{id}"),
-        (5, 1) => format!("{{\"id\":{id},\"k\":\"elsewhere\"}}"),
-        (5, _) => format!("{{\"id\":\"x{id}\",\"k\":\"{key}\"}}"),
-        _ => format!("{{\"id\":{id},\"k\":\"{key}\"}}"),
-    }
-}
-
 fn source() -> ListedSource {
-    let shard = |n: u64| (n * RECORDS..(n + 1) * RECORDS).map(|id| text(id).into_bytes()).collect();
+    let shard = |n| documents::of_shard(n).into_iter().map(|record| record.data).collect();
     ListedSource::new(vec![shard(0), shard(1)])
 }
 
 fn good_ids() -> Vec<i64> {
-    (0..2 * RECORDS).filter(|id| id % 8 != 5).map(|id| id as i64).collect()
+    (0..2 * DOCUMENTS).filter(|id| !is_bad(*id)).map(|id| id as i64).collect()
 }
 
-/// `"shard" "position"` of every record that no row can come of, sorted.
+/// `"shard" "position"` of every document that no row can come of, sorted.
 fn bad_places(source: &ListedSource) -> Vec<String> {
-    let bad = source.records().enumerate().filter(|(id, _)| id % 8 == 5);
-    let mut places: Vec<String> =
-        bad.map(|(_, (shard, record))| format!("\"{shard}\" \"{}\"", record.position)).collect();
+    let records = (0..2).flat_map(documents::of_shard);
+    let bad = source.records().zip(records).flat_map(|((shard, listed), record)| {
+        let places = record.places(&listed.position).into_iter().filter(|(id, _)| is_bad(*id));
+        places.map(move |(_, position)| format!("\"{shard}\" \"{position}\""))
+    });
+    let mut places: Vec<String> = bad.collect();
     places.sort_unstable();
     places
 }
@@ -109,17 +104,28 @@ async fn process_with(
     end: End,
     buffers: BufferSettings,
 ) -> Result<(), RunError> {
+    let lake = lake(disk, end);
+    Run { writer: format!("w{number}"), lake, rules: rules(key), buffers }.to_the_end(source).await
+}
+
+fn lake(disk: &Arc<InMemory>, end: End) -> Lake {
     let store = Arc::new(match end {
         End::Graceful => DyingStore::immortal(disk.clone()),
         End::Dies(at, death) => DyingStore::new(disk.clone(), at, death),
     });
     let place = |prefix: &str| Store::new(store.clone(), prefix, &format!("memory:///{prefix}/"));
-    let lake = Lake { table: place("table"), errors: place("errors"), state: place("state") };
-    Run { writer: format!("w{number}"), lake, rules: rules(key), buffers }.to_the_end(source).await
+    Lake { table: place("table"), errors: place("errors"), state: place("state") }
 }
 
 /// What is in the outputs, and what should be.
 async fn check(disk: &InMemory, source: &ListedSource, history: &str) {
+    let (ids, rejected) = outputs(disk, history).await;
+    assert_eq!(ids, good_ids(), "{history}: rows");
+    assert_eq!(rejected, bad_places(source), "{history}: rejects");
+}
+
+/// Ids of all rows, and `"shard" "position"` of all rejects, each sorted.
+async fn outputs(disk: &InMemory, history: &str) -> (Vec<i64>, Vec<String>) {
     let state = Store::new(Arc::new(disk.fork()), "state", "memory:///state/");
     let named = named(&state).await;
     let (mut ids, mut lines, mut lying) = (Vec::new(), Vec::new(), BTreeSet::new());
@@ -135,11 +141,10 @@ async fn check(disk: &InMemory, source: &ListedSource, history: &str) {
     }
     assert_eq!(lying, named, "{history}: objects that lie there, and those the log names");
     ids.sort_unstable();
-    assert_eq!(ids, good_ids(), "{history}: rows");
     let mut rejected: Vec<String> =
         lines.iter().map(|line| format!("{} {}", line["shard"], line["position"])).collect();
     rejected.sort_unstable();
-    assert_eq!(rejected, bad_places(source), "{history}: rejects");
+    (ids, rejected)
 }
 
 async fn named(state: &Store) -> BTreeSet<String> {
@@ -204,6 +209,28 @@ fn a_graceful_end_leaves_nothing_to_do_again() {
     assert!(!play(&[End::Graceful, End::Graceful], &[".k"]));
 }
 
+/// What the crash tests are about.
+#[test]
+fn files_begin_and_end_within_records() {
+    let disk = Arc::new(InMemory::new());
+    let spans: Vec<Span> = block_on(async {
+        process(0, &disk, &Arc::new(source()), ".k", End::Graceful).await.expect("nothing fails");
+        let mut spans = Vec::new();
+        for number in 0.. {
+            let name = Path::from(format!("state/{}", layout::log_entry("w0", number)));
+            let Ok(object) = disk.get(&name).await else { break };
+            let bytes = object.bytes().await.expect("in memory");
+            let entry: Entry = serde_json::from_slice(&bytes).expect("an entry");
+            let Body::Cut(cut) = entry.body else { continue };
+            spans.extend(cut.files.into_iter().flat_map(|file| file.spans.into_values()));
+        }
+        spans
+    });
+    let begin = spans.iter().filter(|span| span.from.document() > 0).count();
+    let end = spans.iter().filter(|span| span.to.document() > 0).count();
+    assert!(begin > 3 && end > 3 && spans.len() > 10, "{begin} and {end} of {}", spans.len());
+}
+
 #[test]
 fn a_crash_before_any_write_loses_and_repeats_nothing() {
     every_crash(Death::Before, &[], &[".k"]);
@@ -246,6 +273,40 @@ fn a_crash_and_other_rules_afterwards_loses_and_repeats_nothing() {
     let other = r#"{"a":"b","b":"c","c":"a"}[.k]"#;
     every_crash(Death::Before, &[], &[".k", other]);
     every_crash(Death::After, &[End::Dies(9, Death::Before)], &[".k", other, ".k"]);
+}
+
+/// A crash within a record, and then a limit that the record is above: what was begun is finished by the rules it was begun by.
+#[test]
+fn a_record_is_told_apart_by_one_set_of_rules() {
+    let (mut whole, mut refused) = (0, 0);
+    for at in 0..60 {
+        let (disk, source) = (Arc::new(InMemory::new()), Arc::new(source()));
+        let (ids, rejected) = block_on(async {
+            let end = End::Dies(at, Death::After);
+            let died = process(0, &disk, &source, ".k", end).await;
+            let mut lower = rules(".k");
+            lower.decode.documents = 2;
+            let (writer, buffers) = ("w1".to_string(), settings());
+            let run = Run { writer, lake: lake(&disk, End::Graceful), rules: lower, buffers };
+            run.to_the_end(&source).await.unwrap_or_else(|e| panic!("{at} {died:?}: {e}"));
+            outputs(&disk, &format!("{at} {died:?}")).await
+        });
+        let records = (0..2).flat_map(documents::of_shard);
+        for ((shard, listed), record) in source.records().zip(records) {
+            let place = |position| format!("\"{shard}\" \"{position}\"");
+            let is_refused = rejected.contains(&place(listed.position.clone())) && record.ids.clone().count() > 1;
+            assert!(!is_refused || record.ids.clone().count() > 2, "{at}: {}", listed.position);
+            (whole, refused) = (whole + u32::from(!is_refused), refused + u32::from(is_refused));
+            for (id, position) in record.places(&listed.position) {
+                let (rows, rejects) =
+                    (ids.iter().filter(|i| **i == id as i64).count(), rejected.contains(&place(position)));
+                let once = (usize::from(!is_bad(id)), is_bad(id));
+                let want = if is_refused { (0, false) } else { once };
+                assert_eq!((rows, rejects), want, "{at}: document {id} of record {}", listed.position);
+            }
+        }
+    }
+    assert!(whole > 100 && refused > 100, "{whole} {refused}");
 }
 
 /// A log with as many entries as wanted: one row is one cut.

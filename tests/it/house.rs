@@ -105,7 +105,7 @@ fn there_is_one_arrow() {
 
 fn sources() -> Vec<(String, String)> {
     let mut paths = Vec::new();
-    for folder in ["schemas", "writer", "ingest", "tests"] {
+    for folder in ["schemas", "writer", "ingest", "tests", "fuzz"] {
         collect(&root().join(folder), &mut paths);
     }
     assert!(paths.len() > 30, "only {} sources found", paths.len());

@@ -31,10 +31,10 @@ fn each_text_of_the_suite_is_judged_rightly_and_none_is_lost() {
     running.stop();
 
     let rejects = reasons(&lake);
-    assert_eq!(rejects.values().map(Vec::len).sum::<usize>(), suite.len(), "one reject for each text");
+    assert_eq!(rejects.values().map(Vec::len).sum::<usize>(), suite.len(), "rejects of each text");
     let mut wrong = Vec::new();
     for (name, bytes) in &suite {
-        let found = rejects.get(&STANDARD.encode(bytes)).cloned().unwrap_or_default();
+        let found = rejects.get(bytes).or_else(|| rejects.get(&solid(bytes))).cloned().unwrap_or_default();
         let bad = |reason: &String| reason == "not_json" || reason == "too_deep";
         let right = match &name[..2] {
             "n_" => !found.is_empty() && found.iter().all(bad),
@@ -48,12 +48,29 @@ fn each_text_of_the_suite_is_judged_rightly_and_none_is_lost() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Raw bytes in base64, and the reasons they were rejected with. Some texts of the suite are the same.
-fn reasons(lake: &Lake) -> BTreeMap<String, Vec<String>> {
-    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+/// Raw bytes of each record, and the reasons it was rejected with. A text that begins with an object and goes on is two rejects of
+/// one record: an object without keys, and the rest. Some texts of the suite are the same.
+fn reasons(lake: &Lake) -> BTreeMap<Vec<u8>, Vec<String>> {
+    let mut records: BTreeMap<(u64, u64), BTreeMap<u64, (Vec<u8>, String)>> = BTreeMap::new();
     for reject in lake.rejects() {
         let text = |member: &str| reject[member].as_str().expect("a string").to_string();
-        found.entry(text("rawData")).or_default().push(text("reason"));
+        let mut position = text("position").split('.').map(|n| n.parse().expect("a number")).collect::<Vec<u64>>();
+        position.resize(3, 0);
+        let raw = STANDARD.decode(text("rawData")).expect("base64");
+        records.entry((position[0], position[1])).or_default().insert(position[2], (raw, text("reason")));
+    }
+    let mut found: BTreeMap<Vec<u8>, Vec<String>> = BTreeMap::new();
+    for documents in records.into_values() {
+        let raw: Vec<u8> = documents.values().flat_map(|(raw, _)| raw.clone()).collect();
+        let raw = if documents.len() > 1 { solid(&raw) } else { raw };
+        // The last one is what the text is broken by; those before it are sound.
+        let (_, reason) = documents.into_values().next_back().expect("at least one");
+        found.entry(raw).or_default().push(reason);
     }
     found
+}
+
+/// Whitespace between documents is in none of them.
+fn solid(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().filter(|byte| !byte.is_ascii_whitespace()).copied().collect()
 }

@@ -2,18 +2,28 @@
 //!
 //! A module is a promise; what belongs to none of them is a unit test of its crate.
 
+mod aggregates;
 mod clients;
+mod conformance;
 mod crash_points;
 mod ddl;
 mod demo;
+mod documents;
 mod end_to_end;
 mod failures;
 mod fanout;
 mod forward;
+mod fuzz_corpus;
 mod house;
 mod instruments;
 mod json_test_suite;
+mod kcl;
 mod kill;
 mod kinesis;
 mod partitions;
+mod poison;
+mod secured;
+mod simulation;
+mod split;
 mod takeover;
+mod torture;

@@ -46,14 +46,19 @@ pub fn binary() -> &'static Path {
 /// A command of the binary with the emulators' credentials and nothing else of the caller's AWS settings.
 pub fn command() -> Command {
     let mut command = Command::new(binary());
+    emulated(&mut command);
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Gives a command the emulators' credentials, and takes the caller's AWS settings away.
+pub fn emulated(command: &mut Command) {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AWS_")) {
         command.env_remove(name);
     }
     command.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_REGION", "us-east-1");
     command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
     command.env("AWS_CONFIG_FILE", "/nonexistent").env("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent");
-    command.stdin(Stdio::null());
-    command
 }
 
 /// Runs a command that ends by itself.
@@ -126,6 +131,8 @@ pub struct Lake {
     pub state: Place,
     /// `host:port` of its process's admin endpoint: the same over restarts, as the config is.
     pub admin: String,
+    /// Where its processes find the store, where that is not the emulator itself.
+    pub endpoint: Option<String>,
 }
 
 impl Lake {
@@ -133,7 +140,7 @@ impl Lake {
     pub fn local() -> Lake {
         let folder = tempfile::Builder::new().prefix("alluvium-").tempdir().expect("a temporary folder");
         let place = |name: &str| Place::Folder(folder.path().join("lake").join(name));
-        Lake { table: place("table"), errors: place("errors"), state: place("state"), folder, admin: loopback() }
+        Lake { table: place("table"), errors: place("errors"), state: place("state"), folder, admin: loopback(), endpoint: None }
     }
 
     /// In a bucket of its own on the S3 emulator.
@@ -141,7 +148,19 @@ impl Lake {
         let folder = tempfile::Builder::new().prefix("alluvium-").tempdir().expect("a temporary folder");
         let bucket = Bucket::new(what);
         let place = |name: &str| Place::Prefix(bucket.clone(), name.to_string());
-        Lake { folder, table: place("table"), errors: place("errors"), state: place("state"), admin: loopback() }
+        Lake { folder, table: place("table"), errors: place("errors"), state: place("state"), admin: loopback(), endpoint: None }
+    }
+
+    /// Another process's view of the same lake: its own folder, config and admin endpoint.
+    pub fn beside(&self) -> Lake {
+        let folder = tempfile::Builder::new().prefix("alluvium-").tempdir().expect("a temporary folder");
+        let (table, errors, state) = (self.table.clone(), self.errors.clone(), self.state.clone());
+        Lake { folder, table, errors, state, admin: loopback(), endpoint: self.endpoint.clone() }
+    }
+
+    /// Its processes go through this endpoint.
+    pub fn through(self, endpoint: &str) -> Lake {
+        Lake { endpoint: Some(endpoint.to_string()), ..self }
     }
 
     /// The `[lake]` section.
@@ -149,7 +168,7 @@ impl Lake {
         let (url, errors, state) = (self.table.url(), self.errors.url(), self.state.url());
         let mut section = format!("[lake]\nurl = \"{url}\"\nerrors = \"{errors}\"\nstate = \"{state}\"\n");
         if let Place::Prefix(..) = self.table {
-            let endpoint = ministack().url();
+            let endpoint = self.endpoint.clone().unwrap_or_else(|| ministack().url());
             section.push_str(&format!("endpoint_url = \"{endpoint}\"\nregion = \"us-east-1\"\nallow_http = true\n"));
         }
         section
@@ -224,17 +243,32 @@ pub struct Running {
 impl Running {
     /// Writes the config (`version` and `[admin]` are added) and starts; returns when `/healthz` says 200.
     pub fn start(lake: &Lake, sections: &str) -> Running {
-        let running = Running::spawn(lake, sections);
-        running.until_healthy()
+        Running::start_task(lake, sections, "0/1")
+    }
+
+    /// The same for one process of a split.
+    pub fn start_task(lake: &Lake, sections: &str, task: &str) -> Running {
+        Running::spawn_task(lake, sections, task).until_healthy()
     }
 
     /// Starts, without waiting.
     pub fn spawn(lake: &Lake, sections: &str) -> Running {
+        Running::spawn_task(lake, sections, "0/1")
+    }
+
+    pub fn spawn_task(lake: &Lake, sections: &str, task: &str) -> Running {
         let config = lake.config(sections);
         let log = lake.file("stderr.log");
         let sink = File::options().create(true).append(true).open(&log).expect("a log file");
         let mut command = command();
-        command.arg("run").arg("--config").arg(config).current_dir(root()).stdout(Stdio::null()).stderr(sink);
+        command
+            .arg("run")
+            .arg("--config")
+            .arg(config)
+            .args(["--task", task])
+            .current_dir(root())
+            .stdout(Stdio::null())
+            .stderr(sink);
         Running { child: command.spawn().expect("alluvium starts"), admin: lake.admin.clone(), log }
     }
 
@@ -268,6 +302,14 @@ impl Running {
     pub fn kill(&mut self) {
         self.signal("KILL");
         self.child.wait().expect("the child ends");
+    }
+
+    /// The most memory it has had, in bytes.
+    pub fn memory_peak(&self) -> u64 {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the process is there");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says so");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
     }
 
     /// Whether it has not ended by itself.

@@ -6,7 +6,7 @@ use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_kinesis::primitives::Blob;
-use aws_sdk_kinesis::types::{PutRecordsRequestEntry, Shard, StreamStatus};
+use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ScalingType, Shard, StreamStatus};
 
 use crate::emulator::Emulator;
 use crate::{block_on, unique, wait_for};
@@ -29,11 +29,21 @@ pub struct Stream {
 impl Stream {
     /// A new stream with so many shards, ready to use.
     pub fn new(emulator: &Emulator, what: &str, shards: i32) -> Stream {
-        let stream = Stream { name: unique(what), endpoint: emulator.url(), client: client(&emulator.url()) };
+        Stream::at(&emulator.url(), what, shards).unwrap_or_else(|e| panic!("{e}\n{}", emulator.log_tail()))
+    }
+
+    /// The same on any server.
+    pub fn at(endpoint: &str, what: &str, shards: i32) -> Result<Stream, String> {
+        let stream = Stream { name: unique(what), endpoint: endpoint.into(), client: client(endpoint) };
         block_on(stream.client.create_stream().stream_name(&stream.name).shard_count(shards).send())
-            .unwrap_or_else(|e| panic!("create stream: {e:?}\n{}", emulator.log_tail()));
+            .map_err(|e| format!("create stream: {e:?}"))?;
         stream.wait_until_active();
-        stream
+        Ok(stream)
+    }
+
+    /// For calls of which more is asked than to succeed.
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     /// Puts the records in order, in calls as large as the API allows; a record's partition key is what `key` makes of it.
@@ -71,22 +81,55 @@ impl Stream {
         self.shards().into_iter().filter(open).collect()
     }
 
+    /// Puts one call's records, and says whether all are known to have been taken: some may have been although it says no.
+    pub fn try_put(&self, records: &[Vec<u8>], key: impl Fn(&[u8]) -> String) -> bool {
+        let entries = records.iter().map(|data| entry(data, key(data))).collect();
+        let sent = block_on(self.client.put_records().stream_name(&self.name).set_records(Some(entries)).send());
+        sent.is_ok_and(|answer| answer.failed_record_count().unwrap_or(0) == 0)
+    }
+
     /// Splits a shard in the middle of its hash range.
     pub fn split(&self, shard: &Shard) {
+        assert!(self.try_split(shard), "{} splits", shard.shard_id());
+    }
+
+    /// The same; a shard that was closed in the meantime does not split.
+    pub fn try_split(&self, shard: &Shard) -> bool {
         let range = shard.hash_key_range().expect("a shard has a hash range");
         let number = |text: &str| text.parse::<u128>().expect("128 bits");
         let (low, high) = (number(range.starting_hash_key()), number(range.ending_hash_key()));
         let middle = (low + (high - low) / 2 + 1).to_string();
         let call = self.client.split_shard().stream_name(&self.name).shard_to_split(shard.shard_id());
-        block_on(call.new_starting_hash_key(middle).send()).expect("the shard splits");
+        let taken = block_on(call.new_starting_hash_key(middle).send()).is_ok();
         self.wait_until_active();
+        taken
     }
 
     /// Merges two neighbouring shards.
     pub fn merge(&self, shard: &Shard, neighbour: &Shard) {
+        assert!(self.try_merge(shard, neighbour), "{} and {} merge", shard.shard_id(), neighbour.shard_id());
+    }
+
+    pub fn try_merge(&self, shard: &Shard, neighbour: &Shard) -> bool {
         let call = self.client.merge_shards().stream_name(&self.name).shard_to_merge(shard.shard_id());
-        block_on(call.adjacent_shard_to_merge(neighbour.shard_id()).send()).expect("the shards merge");
+        let taken = block_on(call.adjacent_shard_to_merge(neighbour.shard_id()).send()).is_ok();
         self.wait_until_active();
+        taken
+    }
+
+    /// `UpdateShardCount`: the stream splits and merges as it sees fit.
+    pub fn try_resize(&self, shards: i32) -> bool {
+        let call = self.client.update_shard_count().stream_name(&self.name).target_shard_count(shards);
+        let taken = block_on(call.scaling_type(ScalingType::UniformScaling).send()).is_ok();
+        self.wait_until_active();
+        taken
+    }
+
+    /// The shard whose hash range begins where this one's ends.
+    pub fn neighbour<'a>(&self, shard: &Shard, among: &'a [Shard]) -> Option<&'a Shard> {
+        let number = |text: &str| text.parse::<u128>().expect("128 bits");
+        let end = number(shard.hash_key_range()?.ending_hash_key()).checked_add(1)?;
+        among.iter().find(|other| other.hash_key_range().is_some_and(|r| number(r.starting_hash_key()) == end))
     }
 
     /// Names of the registered consumers.
@@ -108,7 +151,7 @@ impl Stream {
         summary.expect("a summary").stream_arn
     }
 
-    fn wait_until_active(&self) {
+    pub fn wait_until_active(&self) {
         wait_for(&format!("stream {} to be active", self.name), 60, || {
             let call = self.client.describe_stream_summary().stream_name(&self.name).send();
             let answer = block_on(call).ok()?;

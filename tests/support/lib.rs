@@ -4,17 +4,24 @@
 //! not run is a failure, never a pass.
 
 pub mod alluvium;
+pub mod bundle;
 pub mod corpus;
 pub mod duck;
 pub mod emulator;
+pub mod faulty_proxy;
+pub mod faulty_store;
 pub mod firehose;
+pub mod gate;
 pub mod golden;
 pub mod http;
 pub mod jq16;
+pub mod kcl;
 pub mod kinesis;
+pub mod kinesis_fake;
 pub mod listed_source;
 pub mod log;
 pub mod loose_store;
+pub mod numbered;
 pub mod pipeline;
 pub mod s3;
 pub mod tmpfs;

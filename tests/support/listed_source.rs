@@ -78,7 +78,7 @@ impl ListedSource {
 impl Source for ListedSource {
     async fn run(&self, claims: Claims, out: mpsc::Sender<Batch>, stop: CancellationToken) -> Result<(), SourceError> {
         for (shard, end) in &self.ends {
-            let resume = claims.claim(shard.clone(), Start::TrimHorizon).await?;
+            let resume = claims.claim_own(shard.clone(), Start::TrimHorizon).await?;
             self.send(shard, &Span::new(resume.after, end.clone()), &out).await?;
         }
         stop.cancelled().await;

@@ -1,9 +1,10 @@
-//! `alluvium explain`: for each event where it would go and why, by the stages that `run` uses.
+//! `alluvium explain`: for each event where it would go and why, by the stages that `run` uses. A line stands for a record.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 
+use schemas::position::Position;
 use schemas::reject::{Reason, Reject};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use writer::encode::{Encoder, Row};
@@ -11,7 +12,7 @@ use writer::encode::{Encoder, Row};
 use super::{CliError, ExplainArgs};
 use crate::clock;
 use crate::config::Config;
-use crate::decode::decode;
+use crate::documents::{Documents, Event};
 use crate::guard::Guard;
 use crate::keys::Keys;
 
@@ -23,6 +24,9 @@ const LINE_BYTES_MAX: usize = 16 << 20;
 struct Explanation<'a> {
     /// 1-based.
     line: u64,
+    /// Which document of the line, 1-based, if it holds several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document: Option<u32>,
     /// One strict JSON object.
     parsed: bool,
     keys: KeyValues<'a>,
@@ -153,9 +157,16 @@ impl<'a> Stages<'a> {
     }
 
     fn explain(&self, line: u64, record: &[u8], out: &mut impl Write) -> std::io::Result<()> {
+        let documents = Documents::of(record, &self.config.decode);
+        let position = Position::from_numbers(line, 0);
+        documents.events(&position).try_for_each(|event| self.explain_event(line, &event, out))
+    }
+
+    fn explain_event(&self, line: u64, event: &Event<'_>, out: &mut impl Write) -> std::io::Result<()> {
         let (mut values, mut path) = (Vec::new(), String::new());
-        let mut said = Explanation { line, ..Explanation::default() };
-        let outcome = self.stages(record, &mut said, &mut values, &mut path);
+        let document = Some(event.position.document()).filter(|number| *number > 0);
+        let mut said = Explanation { line, document, ..Explanation::default() };
+        let outcome = self.stages(event, &mut said, &mut values, &mut path);
         said.keys = KeyValues { names: &self.config.keys, values: &values };
         said.path = said.projected.then_some(path.as_str());
         said.reject = outcome.as_ref().err().map(RejectLine::from);
@@ -165,14 +176,16 @@ impl<'a> Stages<'a> {
     /// In the pipeline's order; ends at the first reject.
     fn stages(
         &self,
-        record: &[u8],
+        event: &Event<'_>,
         said: &mut Explanation<'_>,
         values: &mut Vec<String>,
         path: &mut String,
     ) -> Result<(), Reject> {
-        decode(record)?;
+        if let Some(reject) = event.broken {
+            return Err(reject.clone());
+        }
         said.parsed = true;
-        if let Err(reject) = self.keys.evaluate(record, values) {
+        if let Err(reject) = self.keys.evaluate(event.data, values) {
             // What stands at the failed key and behind it means nothing.
             let named = |(name, _): &(String, String)| reject.key.as_deref() == Some(name);
             values.truncate(self.config.keys.iter().position(named).unwrap_or(0));
@@ -180,9 +193,8 @@ impl<'a> Stages<'a> {
         }
         self.guard.path(values, self.now, path)?;
         said.projected = true;
-        let sequence = said.line.to_string();
-        let row =
-            Row { shard: "explain", sequence: &sequence, sub: 0, document: 0, arrived_at: self.now, data: record };
+        let (sequence, document) = (event.position.sequence(), event.position.document());
+        let row = Row { shard: "explain", sequence, sub: 0, document, arrived_at: self.now, data: event.data };
         let explained = self.encoder.explain(row)?;
         said.null_columns = explained.nulls;
         said.dropped = explained.unread;

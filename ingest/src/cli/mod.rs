@@ -8,6 +8,7 @@ mod demo_summary;
 mod error;
 pub mod explain;
 pub mod run;
+pub mod shard;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, Config};
 use crate::logs::LogFormat;
+use crate::source::loss::AcceptedLoss;
+use crate::source::split::Task;
 pub use error::{CliError, Kind};
 
 /// JSON events in, partitioned Parquet out, exactly once
@@ -48,6 +51,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Print the table's definition for a query engine
     Ddl(DdlArgs),
+    /// Join a shard of the Kinesis Client Library's daemon, which starts this, to the `run` with [source.kcl]
+    Shard(ShardArgs),
     /// Feed a local file through the whole path, for benchmarks
     #[command(hide = true)]
     Bench(BenchArgs),
@@ -67,9 +72,13 @@ pub struct RunArgs {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-    /// Give up a shard that the source no longer has, and with it what it held unread; can be repeated
-    #[arg(long, value_name = "SHARD")]
-    pub accept_loss: Vec<String>,
+    /// Read this process's part of the shards only: process I of N, counted from 0
+    #[arg(long, value_name = "I/N", default_value_t = Task::WHOLE)]
+    pub task: Task,
+    /// Go on without records that the source no longer has: SHARD if it is gone with all it held unread, SHARD:FROM-TO if
+    /// retention took what stood between two positions, SHARD:FROM- for all that is missing behind one; can be repeated
+    #[arg(long, value_name = "LOSS")]
+    pub accept_loss: Vec<AcceptedLoss>,
 }
 
 /// Arguments of `check`.
@@ -108,6 +117,17 @@ pub struct DdlArgs {
     pub check: Option<PathBuf>,
 }
 
+/// Arguments of `shard`.
+#[derive(Debug, Args)]
+pub struct ShardArgs {
+    /// The socket of [source.kcl]
+    #[arg(long, value_name = "PATH")]
+    pub socket: PathBuf,
+    /// How many seconds `run` may take to listen
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub wait: u64,
+}
+
 /// Arguments of `bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
@@ -139,6 +159,7 @@ pub async fn execute(command: Command) -> Result<(), CliError> {
         Command::Check(args) => check::run(&args, &mut out).await,
         Command::Explain(args) => explain::run(&args, &mut out),
         Command::Ddl(args) => ddl::run(&args, &mut out),
+        Command::Shard(args) => shard::run(args).await,
         Command::Bench(args) => bench::run(args).await,
     }
 }

@@ -76,6 +76,19 @@ fn an_event_is_explained_down_to_its_columns() {
 }
 
 #[test]
+fn each_document_of_a_line_is_explained() {
+    let said = explained("sp500-kinesis", format!("{EVENT}\n{EVENT}{{}}{EVENT} {{\n").as_bytes());
+    let said: Vec<_> = said.iter().map(|s| (&s["line"], &s["document"], s["projected"] == true)).collect();
+    let place = |line: u64, document: u64| (json!(line), json!(document));
+    let (second, broken) = ([place(2, 1), place(2, 2), place(2, 3)], place(2, 4));
+    assert_eq!(said[0], (&json!(1), &Value::Null, true));
+    for (i, (line, document)) in second.iter().enumerate() {
+        assert_eq!(said[i + 1], (line, document, i != 1));
+    }
+    assert_eq!((said[4], said.len()), ((&broken.0, &broken.1, false), 5));
+}
+
+#[test]
 fn each_reject_says_its_reason_and_what_it_is_about() {
     let missing = EVENT.replace("attribute_name", "attribute");
     let outside = EVENT.replace("sp500_member", "ceo");

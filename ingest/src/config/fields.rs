@@ -3,6 +3,9 @@
 //! Reading, checking, `docs/config.md`, the sample file and the JSON schema all come from [`SECTIONS`]; a field that is not
 //! here does not exist.
 
+mod intake;
+mod kcl;
+
 use Fallback::{Absent, Default, NotYet, Required};
 
 /// A section, `[name]` in the file.
@@ -25,12 +28,14 @@ pub enum Need {
     Source,
     /// Left out, what it describes is off.
     Switch,
+    /// Any number of `[section.<name>]`, with names of the operator's.
+    Named,
     /// Planned; refused with this text.
     NotYet(&'static str),
 }
 
 /// A field of a section.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Field {
     pub name: &'static str,
     pub kind: Kind,
@@ -58,6 +63,8 @@ pub enum Fallback {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Text,
+    /// Text that is shown nowhere.
+    Secret,
     /// A file or folder; relative to the folder of the config file.
     Path,
     /// `http://` or `https://`.
@@ -96,11 +103,6 @@ const fn field(name: &'static str, kind: Kind, fallback: Fallback, example: &'st
 
 /// The version this program reads.
 pub const VERSION: i64 = 1;
-
-const STREAMS_DOC: &str = "Delivery streams the endpoint knows, by name; a put to another one is answered with \
-     `ResourceNotFoundException`. Their records all go to this table.";
-const REMOTE_DOC: &str = "Allow `listen` to be an address that other machines can reach. The endpoint has no authentication: put \
-     something in front of it that has.";
 
 /// All sections, in the order in which the sample shows them.
 pub static SECTIONS: &[Section] = &[
@@ -197,33 +199,9 @@ pub static SECTIONS: &[Section] = &[
         doc: "Take events over HTTP: the Amazon Data Firehose API (`PutRecord`, `PutRecordBatch`, `DescribeDeliveryStream`, \
               `ListDeliveryStreams`) for SDKs that only change their endpoint URL, and `POST /v1/events` with NDJSON. A request is \
               answered when its records are on disk in the journal.",
-        fields: &[
-            field(
-                "listen",
-                Kind::Address { off: false },
-                Default("127.0.0.1:4573"),
-                "127.0.0.1:4573",
-                "Address and port.",
-            ),
-            field("insecure_allow_remote", Kind::Flag, Default("false"), "true", REMOTE_DOC),
-            field(
-                "journal",
-                Kind::Path,
-                Required,
-                "journal",
-                "Folder of the journal. It holds records that were accepted and are not stored yet: keep it on a disk that \
-                 outlives the process.",
-            ),
-            field(
-                "journal_size",
-                Kind::Size { min: "16 MiB", max: "16 TiB" },
-                Default("4 GiB"),
-                "16 GiB",
-                "Most the journal may take on disk. Full, requests are answered with 503 until records are stored.",
-            ),
-            field("delivery_streams", Kind::Names, Default("alluvium"), "attribute-events", STREAMS_DOC),
-        ],
+        fields: intake::SOURCE,
     },
+    kcl::SECTION,
     Section {
         name: "source.replay",
         need: Need::NotYet("replay is not in this version; use [source.kinesis] or [source.intake]"),
@@ -235,19 +213,9 @@ pub static SECTIONS: &[Section] = &[
         need: Need::Switch,
         doc: "With `[source.kinesis]` only: take events over HTTP as `[source.intake]` does, and put them to the stream. A request \
               is answered when Kinesis has taken its records.",
-        fields: &[
-            field(
-                "listen",
-                Kind::Address { off: false },
-                Default("127.0.0.1:4573"),
-                "127.0.0.1:4573",
-                "Address and port.",
-            ),
-            field("insecure_allow_remote", Kind::Flag, Default("false"), "true", REMOTE_DOC),
-            field("delivery_streams", Kind::Names, Default("alluvium"), "attribute-events", STREAMS_DOC),
-            field("forward", Kind::Choice(&["kinesis"]), Required, "kinesis", "Where the events go."),
-        ],
+        fields: intake::FORWARDING,
     },
+    Section { name: "credentials", need: Need::Named, doc: intake::CREDENTIALS_DOC, fields: intake::CREDENTIALS },
     Section {
         name: "keys",
         need: Need::Required,
@@ -311,6 +279,38 @@ pub static SECTIONS: &[Section] = &[
                 "Another S3 endpoint than the region's: MinIO, Ceph, an emulator.",
             ),
             field("allow_http", Kind::Flag, Default("false"), "true", "Allow an `endpoint_url` without TLS."),
+        ],
+    },
+    Section {
+        name: "decode",
+        need: Need::Optional,
+        doc: "How a record becomes events: it is one JSON object, or several, on lines of their own or one behind the other, plain \
+              or compressed with gzip or zstd.",
+        fields: &[
+            field(
+                "documents",
+                Kind::Count { min: 1, max: 1_000_000 },
+                Default("10000"),
+                "500",
+                "JSON objects in one record at most. A record with more goes to the errors output whole, with the reason \
+                 `too_many_documents`. Firehose takes 500; the default holds a record of 1 MiB with objects of 100 bytes.",
+            ),
+            field(
+                "decompress",
+                Kind::Choice(&["auto", "off"]),
+                Default("auto"),
+                "off",
+                "`auto` decompresses records that begin as gzip or zstd does, which no JSON text does. Once: what is in it is not \
+                 decompressed again.",
+            ),
+            field(
+                "decompressed_size",
+                Kind::Size { min: "1 KiB", max: "1 GiB" },
+                Default("64 MiB"),
+                "256 MiB",
+                "Bytes of one record after decompression at most. A larger one goes to the errors output as it came, with the \
+                 reason `too_large`.",
+            ),
         ],
     },
     Section {
@@ -414,9 +414,10 @@ pub static SECTIONS: &[Section] = &[
     },
 ];
 
-/// The section of this name.
+/// The section of this name, or the one that `section.<name>` is one of.
 pub fn section(name: &str) -> Option<&'static Section> {
-    SECTIONS.iter().find(|s| s.name == name)
+    let of = |s: &Section| s.need == Need::Named && name.strip_prefix(s.name).is_some_and(|rest| rest.starts_with('.'));
+    SECTIONS.iter().find(|s| s.name == name || of(s))
 }
 
 impl Section {

@@ -5,23 +5,25 @@
 pub mod docs;
 pub mod env;
 pub mod fields;
+mod intake;
 mod source;
 #[cfg(test)]
 mod tests;
 pub mod typed;
 pub mod value;
 
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use schemas::problem::{Problem, nearest};
-use schemas::rules::{ParquetSettings, Rules};
+use schemas::rules::{DecodeSettings, ParquetSettings, Rules};
 use schemas::table::TableSpec;
 use writer::settings::{BufferSettings, LakeSettings};
 
 use crate::keys::{Budget, Keys};
 pub use env::Lookup;
-pub use source::{Forward, SourceConfig};
+pub use source::SourceConfig;
 use typed::{Key, Typed};
 use value::Value;
 
@@ -41,6 +43,7 @@ pub struct Config {
     pub lake: LakeSettings,
     pub buffer: BufferSettings,
     pub parquet: ParquetSettings,
+    pub decode: DecodeSettings,
     /// Where the admin endpoint listens; `None`: off.
     pub admin: Option<SocketAddr>,
     shown: serde_json::Value,
@@ -49,7 +52,8 @@ pub struct Config {
 impl Config {
     /// Everything that decides which file a record goes to and what that file's bytes are.
     pub fn rules(&self) -> Rules {
-        Rules::new(self.keys.clone(), &self.table, self.parquet.clone())
+        let rules = Rules::new(self.keys.clone(), &self.table, self.parquet.clone());
+        Rules { decode: self.decode.clone(), ..rules }
     }
 
     /// Compiles the keys; problems name the line in the config file.
@@ -67,6 +71,19 @@ fn compile(keys: &[(String, String)], lines: &[usize], file: &str) -> Result<Key
     Keys::compile(keys, Budget::default(), &|n| (file.to_string(), lines.get(n).copied()))
 }
 
+/// What is wrong with a program quotes it, and what a variable in it holds may be a secret.
+fn without_values(problem: Problem, typed: &Typed) -> Problem {
+    let about = |key: &&Key| problem.message.starts_with(&format!("key `{}`:", key.name));
+    match typed.keys.iter().filter(|key| key.typed != key.program).find(about) {
+        None => problem,
+        Some(Key { name, .. }) => {
+            let message =
+                format!("key `{name}`: is no program once its variables are filled in; write it without them");
+            Problem { message, ..problem }
+        }
+    }
+}
+
 /// The process's environment.
 pub fn process_env(name: &str) -> Option<String> {
     std::env::var(name).ok()
@@ -79,7 +96,7 @@ pub fn load(path: &Path, lookup: Lookup<'_>) -> Result<Config, Vec<Problem>> {
     let folder =
         folder_of(path).map_err(|e| vec![Problem::new(&file, None, format!("cannot resolve its folder: {e}"))])?;
     let (typed, mut problems) = typed::read(&text, &file, &folder, lookup);
-    check_together(&typed, &file, &mut problems);
+    check_together(&typed, &file, &folder, &mut problems);
     let beside = path.parent().unwrap_or(Path::new(""));
     let table = read_table(&typed, &file, beside, &mut problems);
     let keys = match &table {
@@ -88,7 +105,7 @@ pub fn load(path: &Path, lookup: Lookup<'_>) -> Result<Config, Vec<Problem>> {
     };
     let (named, lines): (Vec<_>, Vec<_>) = keys.into_iter().map(|k| ((k.name, k.program), k.line)).unzip();
     match compile(&named, &lines, &file) {
-        Err(wrong) if !named.is_empty() => problems.extend(wrong),
+        Err(wrong) if !named.is_empty() => problems.extend(wrong.into_iter().map(|p| without_values(p, &typed))),
         _ => {}
     }
     let built = table.and_then(|(spec, table_file)| {
@@ -112,12 +129,16 @@ fn in_order(mut problems: Vec<Problem>, file: &str) -> Vec<Problem> {
 /// Longest file that is read as configuration or table spec.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
+/// Reads no more than that, whatever the length claims: a device has none.
 fn read_text(path: &Path) -> Result<String, String> {
-    let length = std::fs::metadata(path).map_err(|e| format!("cannot be read: {}", plain(&e)))?.len();
-    if length > FILE_BYTES_MAX {
-        return Err(format!("has {length} bytes, more than {FILE_BYTES_MAX}"));
+    let unreadable = |e: std::io::Error| format!("cannot be read: {}", plain(&e));
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(format!("has more than {FILE_BYTES_MAX} bytes"));
     }
-    std::fs::read_to_string(path).map_err(|e| format!("cannot be read: {}", plain(&e)))
+    String::from_utf8(bytes).map_err(|_| "cannot be read: is not UTF-8 text".to_string())
 }
 
 /// The operating system's words in lower case, without its number.
@@ -185,7 +206,7 @@ fn order_keys(typed: &Typed, spec: &TableSpec, file: &str, problems: &mut Vec<Pr
 }
 
 /// What concerns several fields.
-fn check_together(typed: &Typed, file: &str, problems: &mut Vec<Problem>) {
+fn check_together(typed: &Typed, file: &str, folder: &Path, problems: &mut Vec<Problem>) {
     let mut problem = |line: Option<usize>, message: String| problems.push(Problem::new(file, line, message));
     let consumer = typed.text("source.kinesis", "consumer");
     if let Some(Err(message)) = consumer.map(|name| source::check_consumer(&name)) {
@@ -196,17 +217,7 @@ fn check_together(typed: &Typed, file: &str, problems: &mut Vec<Problem>) {
             "[intake] forwards to the stream of [source.kinesis], which is not there; use [source.intake] alone";
         problem(typed.section_line("intake"), message.into());
     }
-    for section in ["source.intake", "intake"] {
-        let remote = typed.address(section, "listen").filter(|a| !a.ip().is_loopback());
-        if let Some(address) = remote.filter(|_| typed.has(section) && !typed.flag(section, "insecure_allow_remote")) {
-            let message = format!(
-                "`listen`: {address} can be reached from other machines, and the endpoint has no authentication; write \
-                 127.0.0.1:{}, or insecure_allow_remote = true",
-                address.port()
-            );
-            problem(typed.line(section, "listen"), message);
-        }
-    }
+    intake::check(typed, folder, &mut problem);
     if typed.text("lake", "endpoint_url").is_some_and(|u| u.starts_with("http:")) && !typed.flag("lake", "allow_http") {
         let message = "`endpoint_url` is without TLS; write allow_http = true if that is meant";
         problem(typed.line("lake", "endpoint_url"), message.into());
@@ -246,6 +257,7 @@ fn build(typed: &Typed, folder: &Path, parts: Parts) -> Option<Config> {
         lake: lake(typed)?,
         buffer: buffer(typed)?,
         parquet: parquet(typed)?,
+        decode: decode(typed)?,
         admin: typed.address("admin", "listen"),
         file: parts.file,
         keys: parts.keys,
@@ -285,5 +297,13 @@ fn parquet(typed: &Typed) -> Option<ParquetSettings> {
         page_bytes: usize::try_from(typed.number("parquet", "page_size")?).ok()?,
         dictionary: typed.flag("parquet", "dictionary"),
         page_index: typed.flag("parquet", "page_index"),
+    })
+}
+
+fn decode(typed: &Typed) -> Option<DecodeSettings> {
+    Some(DecodeSettings {
+        documents: u32::try_from(typed.number("decode", "documents")?).ok()?,
+        decompress: typed.text("decode", "decompress")? == "auto",
+        decompressed_bytes: typed.number("decode", "decompressed_size")?,
     })
 }

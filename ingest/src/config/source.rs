@@ -1,14 +1,16 @@
 //! The source's settings, and those of an intake that forwards to a stream.
 
-use std::net::SocketAddr;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use super::intake;
 use super::typed::Typed;
 use super::value::Value;
 use crate::source::intake::IntakeSettings;
-use crate::source::kinesis::{KinesisSettings, ReaderSetting};
+use crate::source::intake::settings::EndpointSettings;
+use crate::source::kcl::KclSettings;
+use crate::source::kinesis::{KinesisSettings, ReaderSetting, StartSetting};
 
 /// Where records come from.
 #[derive(Debug, Clone)]
@@ -16,26 +18,24 @@ pub enum SourceConfig {
     Kinesis {
         settings: KinesisSettings,
         /// `[intake]`: an endpoint that puts to the stream.
-        forward: Option<Forward>,
+        forward: Option<EndpointSettings>,
     },
     Intake(IntakeSettings),
-}
-
-/// `[intake]` with `forward = "kinesis"`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Forward {
-    pub listen: SocketAddr,
-    /// Checked already: loopback, or this.
-    pub allow_remote: bool,
-    pub delivery_streams: Vec<String>,
+    Kcl(KclSettings),
 }
 
 /// `None` only where a problem has been reported.
 pub(super) fn build(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
-    if typed.has("source.kinesis") { kinesis(typed) } else { intake(typed, folder) }
+    if typed.has("source.kinesis") {
+        kinesis(typed, folder)
+    } else if typed.has("source.kcl") {
+        kcl(typed, folder)
+    } else {
+        journal(typed, folder)
+    }
 }
 
-fn kinesis(typed: &Typed) -> Option<SourceConfig> {
+fn kinesis(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
     let section = "source.kinesis";
     let Some(Value::Start(start)) = typed.value(section, "start") else { return None };
     let settings = KinesisSettings {
@@ -51,14 +51,23 @@ fn kinesis(typed: &Typed) -> Option<SourceConfig> {
         ..KinesisSettings::new(typed.text(section, "stream")?, start)
     };
     let forward = match typed.has("intake") {
-        true => Some(Forward {
-            listen: typed.address("intake", "listen")?,
-            allow_remote: typed.flag("intake", "insecure_allow_remote"),
-            delivery_streams: typed.names("intake", "delivery_streams"),
-        }),
+        true => Some(intake::endpoint(typed, "intake", folder)?),
         false => None,
     };
     Some(SourceConfig::Kinesis { settings, forward })
+}
+
+fn kcl(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
+    let section = "source.kcl";
+    // Where a shard begins is the daemon's setting.
+    let kinesis = KinesisSettings {
+        region: typed.text(section, "region"),
+        endpoint_url: typed.text(section, "endpoint_url"),
+        give_up: typed.time(section, "give_up")?,
+        ..KinesisSettings::new(typed.text(section, "stream")?, StartSetting::TrimHorizon)
+    };
+    let socket = folder.join(typed.text(section, "socket")?);
+    Some(SourceConfig::Kcl(KclSettings { socket, handover: typed.time(section, "handover")?, kinesis }))
 }
 
 fn reader(typed: &Typed) -> Option<ReaderSetting> {
@@ -91,13 +100,11 @@ pub(super) fn check_consumer(name: &str) -> Result<(), String> {
     ))
 }
 
-fn intake(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
+fn journal(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
     let section = "source.intake";
     Some(SourceConfig::Intake(IntakeSettings {
-        listen: typed.address(section, "listen")?,
-        allow_remote: typed.flag(section, "insecure_allow_remote"),
+        endpoint: intake::endpoint(typed, section, folder)?,
         journal_max_bytes: typed.number(section, "journal_size")?,
-        delivery_streams: typed.names(section, "delivery_streams"),
         ..IntakeSettings::new(folder.join(typed.text(section, "journal")?))
     }))
 }

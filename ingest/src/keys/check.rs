@@ -139,7 +139,8 @@ fn is_fold(term: &Node<'_>) -> bool {
     matches!(term, Term::Fold(..))
 }
 
-fn is_update(term: &Node<'_>) -> bool {
+/// Does it change what a path gives?
+pub(crate) fn is_update(term: &Node<'_>) -> bool {
     match term {
         Term::BinOp(_, op, _) => {
             matches!(op, BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateMath(_) | BinaryOp::UpdateAlt)

@@ -6,7 +6,7 @@ use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Term};
 use jaq_core::path::{Opt, Part};
 
-use super::check::{Node, children};
+use super::check::{Node, children, is_update};
 use super::scan;
 
 /// Paths from the record's top, and whether the program looks at the record as a whole.
@@ -62,7 +62,8 @@ impl Reads {
                 output
             }
             Term::BinOp(..) | Term::Str(..) | Term::Neg(_) | Term::Arr(Some(_)) | Term::IfThenElse(..) => {
-                if matches!(term, Term::IfThenElse(_, None)) {
+                // What an update gives is all of its input, with something changed.
+                if matches!(term, Term::IfThenElse(_, None)) || is_update(term) {
                     self.consume(input.clone());
                 }
                 for child in children(term) {
@@ -157,6 +158,9 @@ mod tests {
             [".", "..", "keys[0]", "to_entries[0].key", "reduce .a as $x (.; .b)", "if .a then .b end", "hive_null"]
         {
             assert!(reads(whole).1, "{whole}");
+        }
+        for update in [".a = 1 | .b", ".a |= 1 | .b", ".a += 1 | .b", ".a //= 1 | .b"] {
+            assert!(reads(update).1, "{update}");
         }
     }
 

@@ -107,7 +107,7 @@ fn lines(block: &Bytes) -> impl Iterator<Item = Bytes> {
 #[async_trait]
 impl Source for FileSource {
     async fn run(&self, claims: Claims, out: mpsc::Sender<Batch>, stop: CancellationToken) -> Result<(), SourceError> {
-        let resume = claims.claim(self.shard.clone(), Start::TrimHorizon).await?;
+        let resume = claims.claim_own(self.shard.clone(), Start::TrimHorizon).await?;
         if resume.ended {
             return Ok(());
         }

@@ -1,18 +1,20 @@
 //! Where records come from. A source reads shards in order, and can read any span of any shard again.
 
+mod claims;
 pub mod file;
 pub mod intake;
+pub mod kcl;
 pub mod kinesis;
 pub mod loss;
-
-use std::sync::Arc;
+pub mod split;
 
 use async_trait::async_trait;
 use schemas::log_entry::Start;
 use schemas::position::{Position, ShardId, Span};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+pub use self::claims::{Claimed, Claims, Request, Resume, ShardStanding};
 use crate::record::Batch;
 
 /// Batches that may be read ahead of the pipeline, over all shards. One is at most 10 MiB (the Kinesis limit).
@@ -36,70 +38,26 @@ pub enum SourceError {
         first: Option<Position>,
         message: String,
     },
+    /// A shard that could only be ours is another writer's.
+    #[error("shard {shard} belongs to writer {writer}")]
+    Taken { shard: ShardId, writer: String },
     /// The pipeline is gone; it says why itself.
     #[error("pipeline closed")]
     Closed,
 }
 
-/// Where to begin with a shard.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Resume {
-    /// Read on after this; zero: nothing was read yet, begin at `start`.
-    pub after: Position,
-    pub start: Start,
-    /// The shard was read and stored to its end.
-    pub ended: bool,
-    /// At this instant (milliseconds since the epoch) the shard held nothing behind `after`.
-    pub seen_at: Option<i64>,
-}
-
-/// One shard asked for.
-#[derive(Debug)]
-pub struct ClaimRequest {
-    pub shard: ShardId,
-    /// Where to begin if nobody has ever read this shard.
-    pub first_start: Start,
-    pub reply: oneshot::Sender<Resume>,
-}
-
-/// Hands shards to a source: what it may read is what it has claimed.
-#[derive(Debug, Clone)]
-pub struct Claims {
-    requests: mpsc::Sender<ClaimRequest>,
-    known: Arc<[(ShardId, Position)]>,
-}
-
-impl Claims {
-    /// `known`: see [`Claims::known`].
-    pub fn new(requests: mpsc::Sender<ClaimRequest>, known: Arc<[(ShardId, Position)]>) -> Self {
-        Claims { requests, known }
-    }
-
-    /// The state's shards that were not read to their end, each with the position read through. A source that does not have
-    /// one of them must fail: what follows that position would be missing from the table, and nobody would know.
-    pub fn known(&self) -> &[(ShardId, Position)] {
-        &self.known
-    }
-
-    /// Makes the shard this process's own and says where to read on.
-    pub async fn claim(&self, shard: ShardId, first_start: Start) -> Result<Resume, SourceError> {
-        let (reply, answer) = oneshot::channel();
-        self.requests.send(ClaimRequest { shard, first_start, reply }).await.map_err(|_| SourceError::Closed)?;
-        answer.await.map_err(|_| SourceError::Closed)
-    }
-}
-
 /// A source of records.
 #[async_trait]
 pub trait Source: Send + Sync + std::fmt::Debug + 'static {
-    /// Reads all shards, claiming each before its first read, until `stop` is cancelled (then returns promptly, batches already
+    /// Reads the shards that it may claim, claiming each before its first read, until `stop` is cancelled (then returns promptly, batches already
     /// sent stand) or something fails for good: among it a shard of [`Claims::known`] that the source does not have. A closed
     /// shard's last batch has `last`. A child shard is read after all its parents were read to their end, and its first read
     /// begins at their start: the earliest of the [`Start`]s that reading its parents began with.
     async fn run(&self, claims: Claims, out: mpsc::Sender<Batch>, stop: CancellationToken) -> Result<(), SourceError>;
 
     /// Reads exactly `span` of a shard again and sends it as chained batches, the last one ending at `span.to`. `span.from` zero
-    /// means from `start`. A span that ends inside a record gets the whole record. Used by recovery, before [`Source::run`].
+    /// means from `start`; within a record, that record is the first one sent. `span.to` is a record's position. Used by
+    /// recovery, before [`Source::run`] or, for shards taken over later, beside it.
     ///
     /// `seen_at`: at this instant the shard held nothing behind `span.from`, or nothing behind a position before it. By it a
     /// source that forgets by time tells what it may forget from a loss.
@@ -112,6 +70,6 @@ pub trait Source: Send + Sync + std::fmt::Debug + 'static {
         out: mpsc::Sender<Batch>,
     ) -> Result<(), SourceError>;
 
-    /// Everything at or below `watermark` is stored: the source may forget it.
+    /// Everything at or below `watermark` is stored: the source may forget it. A record that the watermark lies in is still needed.
     async fn release(&self, shard: &ShardId, watermark: &Position) -> Result<(), SourceError>;
 }

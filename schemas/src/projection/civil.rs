@@ -53,9 +53,13 @@ pub(super) fn plus(at: i64, count: i64, unit: Unit) -> i64 {
     moved.clamp(FIRST, LAST)
 }
 
+/// Beyond the years that four digits can say: the farthest instant that way. A month of its own would be one already passed.
 fn plus_months(at: i64, count: i64) -> i64 {
     let civil = Civil::new(at);
-    let months = civil.months().saturating_add(count).clamp(12, 12 * 10_000 - 1);
+    let months = civil.months().saturating_add(count);
+    if !(12..12 * 10_000).contains(&months) {
+        return if months < 12 { FIRST } else { LAST };
+    }
     let (year, month) = (months / 12, months % 12 + 1);
     let day = civil.day.min(days_in_month(year, month));
     days_from_civil(year, month, day) * DAY + at.rem_euclid(DAY)
@@ -128,7 +132,8 @@ mod tests {
     fn a_month_on_from_the_31st_is_the_last_of_a_shorter_month() {
         assert_eq!(plus(at(2024, 1, 31), 1, Unit::Months), at(2024, 2, 29));
         assert_eq!(plus(at(2024, 2, 29), -1, Unit::Years), at(2023, 2, 28));
-        assert_eq!(plus(at(2024, 1, 1), i64::MAX, Unit::Years), at(9999, 12, 1));
+        assert_eq!(plus(at(2024, 1, 1), i64::MAX, Unit::Years), LAST);
+        assert_eq!(plus(at(2024, 1, 1), i64::MIN, Unit::Months), FIRST);
     }
 
     proptest! {

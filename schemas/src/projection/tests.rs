@@ -121,6 +121,13 @@ fn hours_in_a_path_like_format_and_quoted_literals() {
 }
 
 #[test]
+fn the_last_month_there_is_stands_once_and_is_admitted() {
+    let rule = date("yyyy-MM", "9999-11,9999-12", 1, "MONTHS");
+    assert_eq!((values(&rule), rule.domain_size(NOW)), (vec!["9999-11".to_string(), "9999-12".to_string()], Some(2)));
+    assert_eq!(rule.admits("9999-12", NOW), Ok(()));
+}
+
+#[test]
 fn a_window_that_has_not_begun_is_empty() {
     let rule = date("yyyy", "2030,NOW", 1, "YEARS");
     assert_eq!((values(&rule).len(), rule.domain_size(NOW)), (0, Some(0)));

@@ -13,9 +13,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::stream::FuturesOrdered;
 use futures::{StreamExt, TryStreamExt, stream};
-use schemas::log_entry::{Body, Progress, ShardState};
+use schemas::log_entry::{Body, Progress};
 use schemas::position::{Position, ShardId};
 use schemas::reject::Reason;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -45,10 +46,13 @@ pub const SEAL_CHECK_INTERVALS: u32 = 4;
 #[derive(Debug)]
 pub enum Order {
     Cut(Box<Frozen>),
-    /// Make new shards this writer's own.
-    Claim {
-        shards: BTreeMap<ShardId, ShardState>,
-        reply: oneshot::Sender<()>,
+    /// Make a shard this writer's own, in this epoch: `body` is the entry that says what is known of it. Answered with the name
+    /// of the writer that was faster, if one was.
+    Own {
+        shard: ShardId,
+        epoch: u64,
+        body: Box<Body>,
+        reply: oneshot::Sender<Option<String>>,
     },
     /// Inherited cuts are stored.
     Redone {
@@ -56,6 +60,11 @@ pub enum Order {
     },
     /// Answer when everything ordered so far is stored and written down.
     Settle {
+        reply: oneshot::Sender<()>,
+    },
+    /// The same, then give this shard up.
+    ReleaseShard {
+        shard: ShardId,
         reply: oneshot::Sender<()>,
     },
     /// The same, then give all shards up. The last order.
@@ -148,8 +157,14 @@ impl Committer {
                 self.encode(*frozen);
                 return Ok(());
             }
-            Order::Claim { shards, reply } => {
-                self.claim(shards).await?;
+            Order::Own { shard, epoch, body, reply } => {
+                let faster = self.own(shard, epoch, *body).await?;
+                return reply.send(faster).map_err(|_| pipeline_gone());
+            }
+            Order::ReleaseShard { shard, reply } => {
+                self.settle().await?;
+                self.append(Body::Release { shards: vec![shard.clone()] }).await?;
+                self.shared.shards.disown(&shard);
                 reply
             }
             Order::Redone { reply } => {
@@ -169,7 +184,12 @@ impl Committer {
         self.held.insert(frozen.cut, held(&frozen));
         self.observe_unstored();
         let shared = self.shared.clone();
-        self.encoding.push_back(tokio::task::spawn_blocking(move || encode(frozen, &writer, &shared)));
+        let encoding = move || encode(frozen, &writer, &shared);
+        // A runtime of one thread is that of a simulation: other threads would bring their own order into it.
+        self.encoding.push_back(match Handle::current().runtime_flavor() {
+            RuntimeFlavor::CurrentThread => tokio::spawn(async move { encoding() }),
+            _ => tokio::task::spawn_blocking(encoding),
+        });
     }
 
     fn observe_unstored(&self) {
@@ -218,16 +238,21 @@ impl Committer {
         Ok(())
     }
 
-    async fn claim(&mut self, shards: BTreeMap<ShardId, ShardState>) -> Result<(), WriterError> {
-        let epochs: Vec<(ShardId, u64)> = shards.iter().map(|(shard, state)| (shard.clone(), state.epoch)).collect();
-        self.append(Body::Claim { shards }).await?;
-        takeover::claim(&self.lake.state, self.log.writer(), epochs).await
+    /// The entry first: whoever finds this writer named by an epoch finds the shard's state in its log.
+    async fn own(&mut self, shard: ShardId, epoch: u64, body: Body) -> Result<Option<String>, WriterError> {
+        self.append(body).await?;
+        let faster = takeover::try_claim(&self.lake.state, self.log.writer(), shard.clone(), epoch).await?;
+        if faster.is_some() {
+            self.append(Body::Release { shards: vec![shard] }).await?;
+        }
+        Ok(faster)
     }
 
     /// Waits until all cuts are stored, then writes that down.
     async fn settle(&mut self) -> Result<(), WriterError> {
         while !self.encoding.is_empty() || !self.storing.is_empty() {
             tokio::select! {
+                biased;
                 Some(done) = self.storing.join_next(), if !self.storing.is_empty() => self.stored_one(done)?,
                 Some(encoded) = self.encoding.next(), if self.can_commit() => self.commit(encoded).await?,
             }
@@ -266,8 +291,7 @@ impl Committer {
         if !moved.is_empty() {
             self.written.send_modify(|all| all.extend(moved));
         }
-        // Not after a release: the shards are no longer this writer's to hand on, and the log ends here.
-        if self.log.wants_checkpoint() && self.log.fold().released.is_empty() {
+        if self.log.wants_checkpoint() {
             let carried = self.log.fold().carried.clone();
             self.log.append(takeover::entry(self.shared.clock.now(), self.stored, Body::Checkpoint(carried))).await?;
         }

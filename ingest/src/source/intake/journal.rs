@@ -217,6 +217,13 @@ impl Journal {
         let task = tokio::task::spawn_blocking(move || reader.chunk(after, limit));
         task.await.map_err(|_| JournalError::Closed)?
     }
+
+    /// Where the record that ends at `end` begins: for whoever has to read it once more.
+    pub async fn begin_of(&self, end: At) -> Result<At, JournalError> {
+        let reader = self.reader.clone();
+        let task = tokio::task::spawn_blocking(move || reader.begin_of(end));
+        task.await.map_err(|_| JournalError::Closed)?
+    }
 }
 
 impl Drop for Journal {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::SharedHttpClient;
 use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::config::{Config, Credentials, ProvideCredentials};
@@ -33,6 +34,16 @@ const SDK_BACKOFF_MAX: Duration = Duration::from_secs(2);
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(15);
 /// Only signed with, where an endpoint is named and a region is not.
 const ENDPOINT_REGION: &str = "us-east-1";
+
+/// What carries requests to the service, and its answers back.
+#[derive(Debug, Clone)]
+pub enum Wire {
+    /// The SDK's own connections; [`SDK_ATTEMPTS`] at each call.
+    Network,
+    /// Handed in: a service within this process. One attempt at each call, since the SDK draws the pauses between its attempts
+    /// from the system's randomness; what fails is tried again by this source.
+    Given(SharedHttpClient),
+}
 
 /// One stream over the SDK.
 #[derive(Debug)]
@@ -74,11 +85,15 @@ pub(in crate::source) async fn client(settings: &KinesisSettings) -> Result<(Cli
 }
 
 async fn load(settings: &KinesisSettings) -> SdkConfig {
-    let retries = RetryConfig::standard().with_max_attempts(SDK_ATTEMPTS).with_max_backoff(SDK_BACKOFF_MAX);
+    let attempts = if matches!(settings.wire, Wire::Given(_)) { 1 } else { SDK_ATTEMPTS };
+    let retries = RetryConfig::standard().with_max_attempts(attempts).with_max_backoff(SDK_BACKOFF_MAX);
     let timeouts =
         TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
     let mut loader =
         aws_config::defaults(BehaviorVersion::v2026_01_12()).retry_config(retries).timeout_config(timeouts);
+    if let Wire::Given(client) = &settings.wire {
+        loader = loader.http_client(client.clone());
+    }
     if let Some(region) = &settings.region {
         loader = loader.region(Region::new(region.clone()));
     }

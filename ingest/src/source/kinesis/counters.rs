@@ -70,7 +70,7 @@ impl KinesisCounters {
         self.retention_ms.store(period_ms, Ordering::Relaxed);
     }
 
-    pub(super) fn behind(&self, shard: &ShardId, behind_ms: u64) {
+    pub(in crate::source) fn behind(&self, shard: &ShardId, behind_ms: u64) {
         let mut lags = self.lags();
         if let Some(lag) = lags.get_mut(shard) {
             *lag = behind_ms;
@@ -80,7 +80,7 @@ impl KinesisCounters {
     }
 
     /// The shard has ended: it has no lag any more.
-    pub(super) fn ended(&self, shard: &ShardId) {
+    pub(in crate::source) fn ended(&self, shard: &ShardId) {
         self.lags().remove(shard);
     }
 

@@ -38,6 +38,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use writer::shared::Clock;
 
+pub use self::api::Wire;
 pub(in crate::source) use self::api::client;
 use self::consumer::Consumer;
 pub use self::counters::KinesisCounters;
@@ -50,6 +51,7 @@ use self::shard::ShardReader;
 use self::supervise::{Supervisor, Tasks};
 use self::tree::ListedShard;
 use super::loss::AcceptedLoss;
+use super::split::Task;
 use super::{Claims, READ_AHEAD_BATCHES, Resume, Source, SourceError};
 use crate::record::Batch;
 
@@ -116,6 +118,10 @@ pub struct KinesisSettings {
     pub region: Option<String>,
     /// Default: the chain.
     pub access: Access,
+    /// Default: the network.
+    pub wire: Wire,
+    /// Which shards this process reads. Default: all.
+    pub task: Task,
     /// Between two lists of the shards; they are also listed when a shard ends. Default 60 s.
     pub discover_every: Duration,
     /// A call that fails for so long without one success stops the source. Default 5 min.
@@ -145,6 +151,8 @@ impl KinesisSettings {
             endpoint_url: None,
             region: None,
             access: Access::Chain,
+            wire: Wire::Network,
+            task: Task::WHOLE,
             discover_every: Duration::from_secs(60),
             give_up: Duration::from_secs(300),
             records_per_read: 10_000,
@@ -267,6 +275,16 @@ impl KinesisSource {
             Some(consumer) => consumer.arn(&self.0).await.map(drop),
             None => Ok(()),
         }
+    }
+
+    /// Reads one shard, closed already, from `resume` to its end, whoever else reads the stream; the last batch has `last`.
+    pub(in crate::source) async fn drain(
+        &self,
+        shard: &ShardId,
+        resume: Resume,
+        out: mpsc::Sender<Batch>,
+    ) -> Result<(), SourceError> {
+        ShardReader::resumed(Arc::clone(&self.0), self.0.service_name(shard)?, resume).drain(out).await
     }
 }
 

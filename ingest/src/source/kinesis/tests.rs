@@ -1,11 +1,13 @@
 //! The source against a stream in memory.
 
 mod aggregate;
+mod aggregates;
 mod fake;
 mod fanout;
 mod known;
 mod kpl;
 mod reread;
+mod retention;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -24,7 +26,7 @@ use writer::shared::Clock;
 
 use super::{KinesisSettings, KinesisSource, StartSetting};
 use crate::record::Batch;
-use crate::source::{Claims, READ_AHEAD_BATCHES, Resume, Source, SourceError};
+use crate::source::{Claimed, Claims, READ_AHEAD_BATCHES, Request, Resume, Source, SourceError};
 
 /// Generous: a passing test never waits for it.
 const SOON: Duration = Duration::from_secs(20);
@@ -80,10 +82,11 @@ fn start_over(fake: &Arc<FakeStream>, settings: KinesisSettings, known: BTreeMap
     let (requests, mut claimed) = mpsc::channel(1);
     let answers = Arc::clone(&known);
     tokio::spawn(async move {
-        while let Some(super::super::ClaimRequest { shard, first_start, reply }) = claimed.recv().await {
+        while let Some(asked) = claimed.recv().await {
+            let Request::Claim { shard, first_start, reply, .. } = asked else { panic!("only claims: {asked:?}") };
             let fresh = resume(Position::zero(), first_start, false);
             let answer = answers.lock().expect("no panic holding it").entry(shard).or_insert(fresh).clone();
-            assert!(reply.send(answer).is_ok() || claimed.is_closed() || claimed.is_empty());
+            assert!(reply.send(Claimed::Ours(answer)).is_ok() || claimed.is_closed() || claimed.is_empty());
         }
     });
     let (out, batches) = mpsc::channel(1_000);
@@ -239,7 +242,7 @@ async fn a_restart_exactly_at_a_split_reports_the_end_once_more_and_goes_on_with
 }
 
 #[tokio::test]
-async fn an_iterator_that_expires_before_any_record_goes_back_to_the_same_instant() {
+async fn trap_6_an_iterator_that_expires_before_any_record_goes_back_to_the_same_instant() {
     let fake = Arc::new(FakeStream::new(&["s0"]));
     fake.fail(Call::Records, &Failure::Expired("five minutes".into()), 2);
     let mut run = start(&fake, settings(StartSetting::Latest), &[]);

@@ -50,6 +50,20 @@ impl Reader {
         Ok(None)
     }
 
+    /// Where the record that ends at `end` begins. Looks through the segment from its beginning.
+    pub(super) fn begin_of(&self, end: At) -> Result<At, JournalError> {
+        let mut after = At::new(end.segment, HEADER);
+        while after.offset < end.offset {
+            let chunk = self.frames(after, end.offset)?;
+            match chunk.records.len() {
+                _ if chunk.to < end => after = chunk.to,
+                0 | 1 => return Ok(after),
+                more => return Ok(At::of(&chunk.records[more - 2].position).unwrap_or(after)),
+            }
+        }
+        Err(self.damaged(end, "no record ends here".to_string()))
+    }
+
     fn end_of(&self, segment: u64, limit: At) -> Result<u64, JournalError> {
         if segment == limit.segment {
             return Ok(limit.offset);

@@ -36,9 +36,17 @@ impl At {
         At { segment, offset }
     }
 
-    /// The place a position names; none if it cannot be one of a journal.
+    /// The end of the record that a position names or lies in; none if it cannot be one of a journal.
     pub fn of(position: &Position) -> Option<At> {
         Some(At::new(position.sequence().parse().ok()?, position.sub()))
+    }
+
+    /// Up to where nothing is needed any more once everything up to `position` is stored. A record that is stored in part is
+    /// needed whole: then it is some place before the record's end.
+    pub fn released_by(position: &Position) -> Option<At> {
+        let at = At::of(position)?;
+        let in_part = u64::from(position.document() > 0);
+        Some(At::new(at.segment, at.offset.saturating_sub(in_part)))
     }
 }
 

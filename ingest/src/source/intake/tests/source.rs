@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::super::*;
 use super::{open, settings};
-use crate::source::{ClaimRequest, Resume};
+use crate::source::{Claimed, Request, Resume};
 
 /// A source that runs, and what the pipeline would hold of it.
 struct Running {
@@ -25,11 +25,12 @@ fn run(source: IntakeSource, after: Position) -> Running {
 
 fn run_knowing(source: IntakeSource, after: Position, known: Arc<[(ShardId, Position)]>) -> Running {
     let source = Arc::new(source);
-    let (requests, mut asked) = mpsc::channel::<ClaimRequest>(1);
+    let (requests, mut asked) = mpsc::channel::<Request>(1);
     tokio::spawn(async move {
         while let Some(request) = asked.recv().await {
-            let resume = Resume { after: after.clone(), start: request.first_start, ended: false, seen_at: None };
-            request.reply.send(resume).expect("someone waits");
+            let Request::Claim { first_start, reply, .. } = request else { panic!("only claims: {request:?}") };
+            let resume = Resume { after: after.clone(), ..Resume::fresh(first_start) };
+            reply.send(Claimed::Ours(resume)).expect("someone waits");
         }
     });
     let (out, batches) = mpsc::channel(4);
@@ -114,8 +115,51 @@ async fn any_span_can_be_read_again_exactly() {
             let span = Span::new(ends[from].clone(), ends[to].clone());
             let (texts, end) = reread(&source, &span).await.expect("reads");
             assert_eq!((texts.len(), end), (to - from, ends[to].clone()), "{from}..{to}");
+            // From within a record: that record once more.
+            let within = Span::new(ends[from].with_document(2), ends[to].clone());
+            let again = if from == 0 { continue } else { to - from + 1 };
+            let (texts, end) = reread(&source, &within).await.expect("reads");
+            assert_eq!((texts.len(), end), (again, ends[to].clone()), "{within:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn the_beginning_of_any_record_is_found() {
+    let directory = tempfile::tempdir().expect("directory");
+    let source = open(settings(directory.path())).expect("opens");
+    // More than a chunk has, by number and by bytes.
+    let mut records = vec![Bytes::from_static(b"{}"); 12_000];
+    records.extend(vec![Bytes::from(vec![b'x'; 900_000]); 10]);
+    let appended = source.journal.append(records, 1_000).await.expect("appended");
+    let at = |n: usize| At::of(&Position::from_numbers(appended.segment, appended.ends[n])).expect("a place");
+    for n in [1, 2, 4_999, 5_000, 5_001, 9_999, 10_000, 11_999, 12_000, 12_001, 12_004, 12_009] {
+        assert_eq!(source.journal.begin_of(at(n)).await.expect("found"), at(n - 1), "{n}");
+    }
+    let inside = At::of(&Position::from_numbers(appended.segment, appended.ends[7] + 1)).expect("a place");
+    assert!(matches!(source.journal.begin_of(inside).await, Err(JournalError::Damaged { .. })));
+}
+
+#[tokio::test]
+async fn a_record_stored_in_part_is_not_released() {
+    let directory = tempfile::tempdir().expect("directory");
+    let mut running = run(small(directory.path()), Position::zero());
+    let (mut at, long) = (Position::zero(), "x".repeat(150));
+    let mut ends = Vec::new();
+    for _ in 0..4 {
+        running.append(&[&long]).await;
+        running.next(1, &mut at).await;
+        ends.push(at.clone());
+    }
+    let source = running.source.clone();
+    source.release(source.shard(), &ends[1].with_document(3)).await.expect("released");
+    let rest = Span::new(ends[1].with_document(3), ends[3].clone());
+    assert_eq!(reread(&source, &rest).await.expect("reads").0.len(), 3, "the record itself and two more");
+    let before = Span::new(ends[0].with_document(3), ends[3].clone());
+    assert!(matches!(reread(&source, &before).await, Err(SourceError::Lost { .. })));
+    source.release(source.shard(), &ends[1]).await.expect("released");
+    assert!(matches!(reread(&source, &rest).await, Err(SourceError::Lost { .. })));
+    running.end().await.expect("stops");
 }
 
 #[tokio::test]
@@ -156,19 +200,18 @@ async fn a_journal_that_ends_before_what_was_stored_is_an_error() {
 async fn nothing_is_taken_before_the_position_to_read_on_from_is_checked() {
     let directory = tempfile::tempdir().expect("directory");
     let source = Arc::new(small(directory.path()));
-    let (requests, mut asked) = mpsc::channel::<ClaimRequest>(1);
+    let (requests, mut asked) = mpsc::channel::<Request>(1);
     let (out, _batches) = mpsc::channel(4);
     let running = source.clone();
     let task =
         tokio::spawn(
             async move { running.run(Claims::new(requests, Arc::new([])), out, CancellationToken::new()).await },
         );
-    let request = asked.recv().await.expect("a claim");
+    let Some(Request::Claim { first_start, reply, .. }) = asked.recv().await else { panic!("a claim comes") };
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert_eq!(*source.bound().borrow(), None, "a record taken now would hide that the journal ends too early");
-    let resume =
-        Resume { after: Position::from_numbers(1, 100), start: request.first_start, ended: false, seen_at: None };
-    request.reply.send(resume).expect("someone waits");
+    let resume = Resume { after: Position::from_numbers(1, 100), ..Resume::fresh(first_start) };
+    reply.send(Claimed::Ours(resume)).expect("someone waits");
     assert!(matches!(task.await, Ok(Err(SourceError::Lost { .. }))));
 }
 

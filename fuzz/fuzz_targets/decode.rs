@@ -1,0 +1,4 @@
+//! See `src/decode.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::decode::run(data));
