@@ -32,6 +32,10 @@ kcl *args:
 golden:
     UPDATE_GOLDEN=1 bash infra/local/test --package tests
 
+# every order of the protocol's steps, on a longer stream than in the tests
+model:
+    ALLUVIUM_MODEL=large cargo test --locked -p tests --test it model:: -- --nocapture
+
 fmt:
     cargo fmt --all
 

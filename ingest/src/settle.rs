@@ -69,19 +69,13 @@ pub async fn settle(
 
 /// Rules under which something is left to do.
 fn pending_rules(carried: &Carried) -> BTreeSet<String> {
-    let marked = carried.shards.values().filter(|state| !begun(state).is_empty());
+    let marked = carried.shards.values().filter(|state| !state.begun().is_empty());
     marked.map(|state| state.rules.clone()).chain(carried.unfinished.iter().map(|cut| cut.rules.clone())).collect()
-}
-
-/// What the former owner had begun with: up to the highest mark, and to the end of the record that it lies in. The documents of
-/// one record are told apart by one set of rules.
-fn begun(state: &ShardState) -> Span {
-    Span::new(state.watermark.clone(), state.highest_mark().record())
 }
 
 fn resume(state: &ShardState) -> Resume {
     let ShardState { start, ended, seen_at, .. } = state.clone();
-    Resume { after: begun(state).to, start, ended, seen_at }
+    Resume { after: state.begun().to, start, ended, seen_at }
 }
 
 /// What is left under one set of rules.
@@ -101,7 +95,8 @@ impl Again<'_> {
             let files = self.redo(writer, router, group).await?;
             tracing::info!(files, group = n + 1, of, "stored what was cut before");
         }
-        let marked = |(_, state): &(&ShardId, &ShardState)| state.rules == self.fingerprint && !begun(state).is_empty();
+        let marked =
+            |(_, state): &(&ShardId, &ShardState)| state.rules == self.fingerprint && !state.begun().is_empty();
         for (shard, state) in self.carried.shards.iter().filter(marked) {
             self.take_in_uncut(writer, router, shard, state).await?;
         }
@@ -138,7 +133,7 @@ impl Again<'_> {
         shard: &ShardId,
         state: &ShardState,
     ) -> Result<(), RunError> {
-        let span = begun(state);
+        let span = state.begun();
         tracing::info!(%shard, from = %span.from, to = %span.to, "reading again what was read and not cut");
         let mut reading = self.read(shard, &state.start, &span);
         while let Some(batch) = reading.batches.recv().await {

@@ -156,6 +156,12 @@ impl ShardState {
     pub fn highest_mark(&self) -> &Position {
         self.marks.values().max().filter(|m| **m > self.watermark).unwrap_or(&self.watermark)
     }
+
+    /// What the former owner had begun with: up to the highest mark, and to the end of the record that it lies in. The documents
+    /// of one record are told apart by one set of rules.
+    pub fn begun(&self) -> Span {
+        Span::new(self.watermark.clone(), self.highest_mark().record())
+    }
 }
 
 /// Where the first read of a shard begins.
@@ -250,6 +256,13 @@ pub struct File {
     pub data_bytes: u64,
     /// For every shard the span whose rows of this target it holds.
     pub spans: BTreeMap<ShardId, Span>,
+}
+
+impl File {
+    /// Whether the row of the file's target at this position is one of its rows.
+    pub fn holds(&self, shard: &ShardId, position: &Position) -> bool {
+        self.spans.get(shard).is_some_and(|span| span.contains(position))
+    }
 }
 
 /// An object that a cut names.

@@ -20,6 +20,7 @@ mod json_test_suite;
 mod kcl;
 mod kill;
 mod kinesis;
+mod model;
 mod partitions;
 mod poison;
 mod secured;

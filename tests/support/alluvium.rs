@@ -140,7 +140,14 @@ impl Lake {
     pub fn local() -> Lake {
         let folder = tempfile::Builder::new().prefix("alluvium-").tempdir().expect("a temporary folder");
         let place = |name: &str| Place::Folder(folder.path().join("lake").join(name));
-        Lake { table: place("table"), errors: place("errors"), state: place("state"), folder, admin: loopback(), endpoint: None }
+        Lake {
+            table: place("table"),
+            errors: place("errors"),
+            state: place("state"),
+            folder,
+            admin: loopback(),
+            endpoint: None,
+        }
     }
 
     /// In a bucket of its own on the S3 emulator.
@@ -148,7 +155,14 @@ impl Lake {
         let folder = tempfile::Builder::new().prefix("alluvium-").tempdir().expect("a temporary folder");
         let bucket = Bucket::new(what);
         let place = |name: &str| Place::Prefix(bucket.clone(), name.to_string());
-        Lake { folder, table: place("table"), errors: place("errors"), state: place("state"), admin: loopback(), endpoint: None }
+        Lake {
+            folder,
+            table: place("table"),
+            errors: place("errors"),
+            state: place("state"),
+            admin: loopback(),
+            endpoint: None,
+        }
     }
 
     /// Another process's view of the same lake: its own folder, config and admin endpoint.

@@ -47,9 +47,7 @@ pub struct Machine {
 impl Machine {
     /// Writes what it needs, without starting. Machines with the same lake and `application` share the stream.
     pub fn new(name: &str, jars: PathBuf, lake: &Lake, stream: &Stream, application: &str, sections: &str) -> Machine {
-        let folder = tempfile::Builder::new().prefix("alluvium-").tempdir().expect("a temporary folder");
-        let (table, errors, state) = (lake.table.clone(), lake.errors.clone(), lake.state.clone());
-        let lake = Lake { folder, table, errors, state, admin: loopback() };
+        let lake = lake.beside();
         let source = format!(
             "[source.kcl]\nsocket = \"kcl.sock\"\nstream = \"{}\"\nendpoint_url = \"{}\"\nregion = \"us-east-1\"\n\
              handover = \"3 s\"\n",

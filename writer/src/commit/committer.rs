@@ -6,7 +6,7 @@
 //! - after the PUTs, before an entry says `stored > c`: the same, to no effect;
 //! - a later entry says `stored > c` and moves the watermark: only then may the source forget.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::cut::{Frozen, Made, Naming, cut_of, make};
+use super::in_order::InOrder;
 use super::log::Log;
 use super::takeover;
 use crate::error::WriterError;
@@ -82,10 +83,7 @@ pub struct Committer {
     encoding: FuturesOrdered<JoinHandle<Result<Encoded, WriterError>>>,
     storing: JoinSet<Result<u64, WriterError>>,
     uploads: Arc<Semaphore>,
-    /// Cuts below this one are stored.
-    stored: u64,
-    /// Cuts from `stored` on that are stored already.
-    ahead: BTreeSet<u64>,
+    stored: InOrder,
     /// What each unstored cut holds: watermarks and memory.
     held: BTreeMap<u64, Held>,
     written: watch::Sender<BTreeMap<ShardId, Progress>>,
@@ -116,8 +114,7 @@ impl Committer {
             encoding: FuturesOrdered::new(),
             storing: JoinSet::new(),
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
-            stored: 0,
-            ahead: BTreeSet::new(),
+            stored: InOrder::default(),
             held: BTreeMap::new(),
             written,
             silent: 0,
@@ -225,14 +222,11 @@ impl Committer {
         done: Result<Result<u64, WriterError>, tokio::task::JoinError>,
     ) -> Result<(), WriterError> {
         let cut = done.map_err(|e| WriterError::Corrupt(format!("storing stopped: {e}")))??;
-        self.ahead.insert(cut);
-        // In cut order: recovery does again every cut from `stored` on, so nothing of those may be let go of yet.
-        while self.ahead.remove(&self.stored) {
-            if let Some(held) = self.held.remove(&self.stored) {
+        for cut in self.stored.add(cut) {
+            if let Some(held) = self.held.remove(&cut) {
                 self.shared.shards.let_go(held.before.iter().map(|(shard, before)| (shard, before)));
                 self.shared.budget.give_back(held.memory);
             }
-            self.stored += 1;
         }
         self.observe_unstored();
         Ok(())
@@ -282,7 +276,7 @@ impl Committer {
     }
 
     async fn append(&mut self, body: Body) -> Result<(), WriterError> {
-        let mut entry = takeover::entry(self.shared.clock.now(), self.stored, body);
+        let mut entry = takeover::entry(self.shared.clock.now(), self.stored.below(), body);
         entry.progress = self.shared.shards.moved();
         let moved = entry.progress.clone();
         self.log.append(entry).await?;
@@ -293,7 +287,9 @@ impl Committer {
         }
         if self.log.wants_checkpoint() {
             let carried = self.log.fold().carried.clone();
-            self.log.append(takeover::entry(self.shared.clock.now(), self.stored, Body::Checkpoint(carried))).await?;
+            self.log
+                .append(takeover::entry(self.shared.clock.now(), self.stored.below(), Body::Checkpoint(carried)))
+                .await?;
         }
         Ok(())
     }

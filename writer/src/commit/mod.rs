@@ -4,10 +4,12 @@
 //! - [`takeover`]: seal the former owners' logs, take their shards over.
 //! - [`cut`]: frozen buffers to encoded files and the entry that names them.
 //! - [`committer`]: the one task that writes entries, in order, and stores what they name.
+//! - [`in_order`]: which cuts are stored, and which of them may be let go of.
 //! - [`redo`]: finish what a former owner had cut but perhaps not stored.
 
 pub mod committer;
 pub mod cut;
+pub mod in_order;
 pub mod log;
 pub mod others;
 pub mod redo;

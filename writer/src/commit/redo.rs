@@ -100,8 +100,7 @@ impl Redo {
     /// Takes the row if one of the files is missing it. A row with a mark that no file wants is stored already.
     pub fn offer(&mut self, target: &Target, shard: &ShardId, row: RowIn<'_>) -> bool {
         let Some(candidates) = self.by_target.get(target) else { return false };
-        let wanted =
-            |i: &&usize| self.pending[**i].file.spans.get(shard).is_some_and(|span: &Span| span.contains(row.position));
+        let wanted = |i: &&usize| self.pending[**i].file.holds(shard, row.position);
         let Some(index) = candidates.iter().find(wanted).copied() else { return false };
         self.pending[index].buffer.rope.push(row);
         true
