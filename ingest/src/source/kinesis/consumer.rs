@@ -31,10 +31,11 @@ impl Consumer {
     /// The active consumer, registered now if it is not.
     pub(super) async fn arn(&self, shared: &Shared) -> Result<String, SourceError> {
         let mut known = self.arn.lock().await;
-        match &*known {
-            Some(arn) => Ok(arn.clone()),
-            None => Ok(known.insert(self.look_up(shared).await?).clone()),
+        if let Some(arn) = &*known {
+            return Ok(arn.clone());
         }
+        let found = self.look_up(shared).await.map_err(|failure| self.error(failure, shared))?;
+        Ok(known.insert(found).clone())
     }
 
     /// The service has not found `arn`, or a shard: looks the consumer up anew. Whether it was `arn` that was gone.
@@ -43,11 +44,15 @@ impl Consumer {
         if known.as_deref().is_some_and(|known| known != arn) {
             return Ok(true);
         }
-        let found = known.insert(self.look_up(shared).await?);
-        Ok(found != arn)
+        match self.look_up(shared).await {
+            Ok(found) => Ok(known.insert(found) != arn),
+            // Nor is the stream there to register it with.
+            Err(Failure::NotFound(_)) => Ok(false),
+            Err(failure) => Err(self.error(failure, shared)),
+        }
     }
 
-    async fn look_up(&self, shared: &Shared) -> Result<String, SourceError> {
+    async fn look_up(&self, shared: &Shared) -> Result<String, Failure> {
         let (mut retry, began) = (shared.retry(), Instant::now());
         loop {
             let failure = match self.look(&*shared.service).await {
@@ -58,7 +63,7 @@ impl Consumer {
                 true => retry.failed(began.elapsed(), jitter(&self.name, retry.attempt())),
                 false => None,
             };
-            let Some(delay) = delay else { return Err(self.error(failure, shared)) };
+            let Some(delay) = delay else { return Err(failure) };
             tracing::info!(consumer = self.name, %failure, "consumer is not active yet");
             tokio::time::sleep(delay.max(LOOK_AGAIN)).await;
         }
@@ -89,20 +94,43 @@ impl Consumer {
             _ => "",
         };
         let doing = format!("register consumer `{}` with {}{limit}", self.name, shared.service.place());
-        explained(failure).into_error(doing)
+        explained(Hint::of(&failure), failure.into_error(doing))
     }
 }
 
-/// A failure that fan-out alone can have, with what to do about it.
-pub(super) fn explained(failure: Failure) -> Failure {
-    const GRANT: &str = "grant kinesis:DescribeStreamSummary, DescribeStreamConsumer, RegisterStreamConsumer and \
-         SubscribeToShard on the stream and its consumers (and kms:Decrypt if it is encrypted), or write reader = \"polling\"";
-    const WITHOUT: &str = "if this endpoint has no enhanced fan-out, write reader = \"polling\"";
-    match failure {
-        Failure::Denied(text) => Failure::Denied(format!("{text}: {GRANT}")),
-        Failure::Fatal(text) => Failure::Fatal(format!("{text}: {WITHOUT}")),
-        Failure::InvalidArgument(text) => Failure::InvalidArgument(format!("{text}: {WITHOUT}")),
-        Failure::Unreachable(text) => Failure::Unreachable(format!("{text}: {WITHOUT}")),
+/// What may be done about a failure that polling would not have had.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Hint {
+    Grant,
+    Polling,
+    Nothing,
+}
+
+impl Hint {
+    pub(super) fn of(failure: &Failure) -> Hint {
+        match failure {
+            Failure::Denied(_) => Hint::Grant,
+            Failure::Fatal(_) | Failure::InvalidArgument(_) | Failure::Unreachable(_) => Hint::Polling,
+            _ => Hint::Nothing,
+        }
+    }
+}
+
+/// The error with what to do about it.
+pub(super) fn explained(hint: Hint, error: SourceError) -> SourceError {
+    let hint = match hint {
+        Hint::Grant => {
+            "grant kinesis:DescribeStreamSummary, DescribeStreamConsumer, RegisterStreamConsumer and SubscribeToShard on the \
+             stream and its consumers (and kms:Decrypt if it is encrypted), or write reader = \"polling\""
+        }
+        Hint::Polling => "if this endpoint has no enhanced fan-out, write reader = \"polling\"",
+        Hint::Nothing => return error,
+    };
+    match error {
+        SourceError::Config(text) => SourceError::Config(format!("{text}: {hint}")),
+        SourceError::Environment { doing, message } => {
+            SourceError::Environment { doing, message: format!("{message}: {hint}") }
+        }
         other => other,
     }
 }

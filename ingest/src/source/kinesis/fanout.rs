@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Shared;
-use super::consumer::{Consumer, explained};
+use super::consumer::{Consumer, Hint, explained};
 use super::counters::add;
 use super::pace::{Retry, jitter};
 use super::service::{Failure, Pushed, ReadFrom, RecordPage, Subscription};
@@ -197,7 +197,10 @@ impl FanOutReader {
                 tracing::warn!(shard = self.id, message, "continuation refused, subscribing after the last record");
                 Ok(())
             }
-            failure => self.shard.wait_out(explained(failure)).await,
+            failure => {
+                let hint = Hint::of(&failure);
+                self.shard.wait_out(failure).await.map_err(|error| explained(hint, error))
+            }
         }
     }
 

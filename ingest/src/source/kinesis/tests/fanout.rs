@@ -98,6 +98,20 @@ async fn a_shard_is_resumed_after_its_position() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_start_that_the_service_has_not_reached_is_waited_for() {
+    let fake = stream(&["s0"]);
+    fake.set_now(900);
+    let mut run = start(&fake, pushed(StartSetting::Latest), &[]);
+    while fake.calls(Call::Subscribe) < 3 {
+        sleep(Duration::from_millis(10)).await;
+    }
+    fake.put("s0", 1);
+    fake.set_now(1_000);
+    let new = fake.put("s0", 1);
+    assert_eq!(take(&mut run, "s0", 1).await, new);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_shard_ends_with_its_children_and_they_are_read_after_it() {
     let fake = stream(&["s0"]);
     let parent = fake.put("s0", 7);
@@ -228,6 +242,16 @@ async fn a_shard_that_vanishes_is_a_loss_with_its_position() {
         SourceError::Lost { shard: lost, after, .. } => assert_eq!((lost, after), (shard("s0"), at(3))),
         other => panic!("{other:?}"),
     }
+    // The stream as a whole: there is nothing to register a consumer with either.
+    let fake = stream(&["s0"]);
+    let mut run = start(&fake, horizon(), &[]);
+    fake.put("s0", 3);
+    take(&mut run, "s0", 3).await;
+    fake.fail(Call::Register, &Failure::NotFound("no stream".into()), 100);
+    fake.deregister(NAME);
+    fake.remove("s0");
+    let gone = fails(run).await;
+    assert!(matches!(&gone, SourceError::Lost { after, .. } if *after == at(3)), "{gone:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -367,7 +391,6 @@ async fn a_consumer_that_two_register_at_once_is_shared() {
     let (one, two) = (source(&fake, horizon()), source(&fake, horizon()));
     let (one, two) = tokio::join!(one.check(), two.check());
     one.and(two).expect("both have it");
-    fake.fail(Call::Consumer, &Failure::NotFound("none".into()), 0);
     let put = fake.put("s0", 1);
     let mut run = start(&fake, horizon(), &[]);
     assert_eq!(take(&mut run, "s0", 1).await, put);
