@@ -256,7 +256,7 @@ pub struct WriterState {
 impl WriterState {
     /// One entry on. Entries after a seal do not count.
     pub fn apply(&mut self, entry: Entry) {
-        self.next_entry = entry.number + 1;
+        self.next_entry = entry.number.saturating_add(1);
         if self.sealed.is_some() {
             return;
         }
@@ -288,7 +288,7 @@ impl WriterState {
     }
 
     fn apply_cut(&mut self, cut: Cut) {
-        self.carried.next_cut = cut.cut + 1;
+        self.carried.next_cut = cut.cut.saturating_add(1);
         for file in &cut.files {
             for (shard, span) in &file.spans {
                 if let Some(state) = self.carried.shards.get_mut(shard) {
@@ -313,5 +313,22 @@ impl WriterState {
                 state.ended = moved.ended;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever reads a log has not written it: a number may be any.
+    #[test]
+    fn the_largest_numbers_fold() {
+        let json = format!(
+            r#"{{"format":1,"writer":"w","number":{0},"at":0,"stored":0,"kind":"cut","by":"w","cut":{0},"rules":"r","files":[]}}"#,
+            u64::MAX
+        );
+        let mut state = WriterState::default();
+        state.apply(serde_json::from_str(&json).expect("an entry"));
+        assert_eq!((state.next_entry, state.carried.next_cut), (u64::MAX, u64::MAX));
     }
 }
