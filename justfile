@@ -20,6 +20,10 @@ demo *args:
 bench *args:
     bash tests/bench/run {{args}}
 
+# fuzz targets, each for some seconds; needs the nightly compiler
+fuzz *args:
+    bash infra/local/fuzz {{args}}
+
 # write the golden files anew; look at the diff before committing
 golden:
     UPDATE_GOLDEN=1 bash infra/local/test --package tests

@@ -1,6 +1,6 @@
 //! Bytes of a record through decode, keys and guard.
 //!
-//! Decode says what an independent JSON recogniser says; a record that has a partition lies in it and nowhere else.
+//! Decode says what an independent JSON recogniser says; an event that has a partition lies in it and nowhere else.
 
 use std::cell::RefCell;
 
@@ -9,6 +9,7 @@ use ingest::route::Router;
 use object_store::path::Path;
 use schemas::hive;
 use schemas::layout::data_object;
+use schemas::position::Position;
 use schemas::reject::Reason;
 use schemas::rules::{ParquetSettings, Rules};
 use schemas::table::TableSpec;
@@ -84,9 +85,14 @@ pub fn run(data: &[u8]) {
         Some(_) => None,
     };
     assert_eq!(reason, expected);
-    ROUTER.with_borrow_mut(|router| match router.route(data, NOW) {
-        Ok(path) => lies_below_the_table(path),
-        Err(reject) => assert!(reject.reason.as_str() != "column" && !reject.message.is_empty()),
+    ROUTER.with_borrow_mut(|router| {
+        let documents = router.documents(data);
+        for event in documents.events(&Position::zero()) {
+            match router.route(&event, NOW) {
+                Ok(path) => lies_below_the_table(path),
+                Err(reject) => assert!(reject.reason.as_str() != "column" && !reject.message.is_empty()),
+            }
+        }
     });
 }
 

@@ -11,8 +11,9 @@
 mod api;
 mod consumer;
 mod counters;
-mod kpl;
 mod fanout;
+#[doc(hidden)]
+pub mod kpl;
 mod pace;
 mod reread;
 mod service;
