@@ -10,6 +10,7 @@ use bytes::Bytes;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use ingest::source::intake::server::{Intake, router};
+use ingest::source::intake::settings::{EndpointSettings, Limits};
 use ingest::source::intake::sink::{PutFailure, Receipt, Sink, SinkError};
 use serde_json::Value;
 use writer::shared::Clock;
@@ -50,8 +51,12 @@ pub struct Answer {
 impl Endpoint {
     pub fn new() -> Endpoint {
         let sink = Arc::new(Kept::default());
-        let streams = ["events".to_string(), "audit".to_string()];
-        let intake = Intake::new(sink.clone(), &streams, Arc::default(), Clock::new(|| 1_000), [5; 16]);
+        // The clock stands: a rate would be used up and never refilled.
+        let limits = Limits { requests_per_second: u64::MAX, bytes_per_second: u64::MAX, ..Limits::default() };
+        let delivery_streams = vec!["events".to_string(), "audit".to_string()];
+        let settings = EndpointSettings { delivery_streams, limits, ..EndpointSettings::default() };
+        let intake = Intake::new(sink.clone(), &settings, Arc::default(), Clock::new(|| 1_000), [5; 16]);
+        let intake = intake.expect("right settings");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         Endpoint { runtime, service: TowerToHyperService::new(router(intake)), sink }
     }

@@ -4,22 +4,27 @@ use std::sync::Arc;
 
 use schemas::position::ShardId;
 use tokio_util::sync::CancellationToken;
-use writer::Writer;
 use writer::commit::cut::FileRules;
+use writer::commit::takeover::Taking;
 use writer::shared::{Clock, Shared};
 use writer::store::Lake;
+use writer::{Scope, Writer};
 
 use crate::clock;
-use crate::config::{Config, Forward, SourceConfig};
+use crate::config::{Config, SourceConfig};
 use crate::error::RunError;
 use crate::metrics::Metrics;
 use crate::pipeline::Pipeline;
 use crate::route::Router;
+use crate::source::intake::connection;
 use crate::source::intake::counters::IntakeCounters;
 use crate::source::intake::forward::KinesisSink;
 use crate::source::intake::server::{self, Intake};
+use crate::source::intake::settings::EndpointSettings;
 use crate::source::intake::{IntakeSettings, IntakeSource};
 use crate::source::kinesis::{KinesisCounters, KinesisSettings, KinesisSource};
+use crate::source::loss::AcceptedLoss;
+use crate::source::split::Task;
 use crate::source::{Source, SourceError};
 
 /// The wall clock.
@@ -41,22 +46,43 @@ pub struct Opened {
     pub counters: Counters,
     /// The intake, where the source is one.
     pub intake: Option<Arc<IntakeSource>>,
+    /// Which of the state's shards a writer takes over at its start.
+    pub share: Share,
 }
 
-/// Opens the configured source. One that cannot be read fails here, before a former owner's writer is sealed for it.
-pub async fn source(config: &SourceConfig, clock: &Clock) -> Result<Opened, SourceError> {
-    match config {
-        SourceConfig::Kinesis { settings, .. } => {
-            let source = Arc::new(KinesisSource::connect(settings.clone(), clock.clone()).await?);
-            source.check().await?;
-            let counters = Counters { kinesis: Some(source.counters()), intake: None };
-            Ok(Opened { source, counters, intake: None })
+/// Which shards are this process's to take over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Share {
+    /// Its part of a static split.
+    Task(Task),
+    /// This one: beside it there are other processes with other journals.
+    Only(ShardId),
+}
+
+impl Share {
+    fn has(&self, shard: &ShardId) -> bool {
+        match self {
+            Share::Task(task) => task.has(shard),
+            Share::Only(own) => own == shard,
         }
-        SourceConfig::Intake(settings) => open_intake(settings.clone(), clock).await,
     }
 }
 
-async fn open_intake(settings: IntakeSettings, clock: &Clock) -> Result<Opened, SourceError> {
+/// Opens the configured source, of whose shards `task` is ours. One that cannot be read fails here, before a former owner's writer is sealed for it.
+pub async fn source(config: &SourceConfig, task: Task, clock: &Clock) -> Result<Opened, SourceError> {
+    match config {
+        SourceConfig::Kinesis { settings, .. } => {
+            let settings = KinesisSettings { task, ..settings.clone() };
+            let source = Arc::new(KinesisSource::connect(settings, clock.clone()).await?);
+            source.check().await?;
+            let counters = Counters { kinesis: Some(source.counters()), intake: None };
+            Ok(Opened { source, counters, intake: None, share: Share::Task(task) })
+        }
+        SourceConfig::Intake(settings) => open_intake(settings.clone(), task, clock).await,
+    }
+}
+
+async fn open_intake(settings: IntakeSettings, task: Task, clock: &Clock) -> Result<Opened, SourceError> {
     let counters = Arc::new(IntakeCounters::default());
     let (clock, counted) = (clock.clone(), counters.clone());
     // Reads the last segment to its end: not for a thread that others wait on.
@@ -66,7 +92,9 @@ async fn open_intake(settings: IntakeSettings, clock: &Clock) -> Result<Opened, 
         .map_err(|e| SourceError::Environment { doing: "opening the journal".into(), message: e.to_string() })??;
     let source = Arc::new(source);
     let counters = Counters { kinesis: None, intake: Some(counters) };
-    Ok(Opened { source: source.clone(), counters, intake: Some(source) })
+    // Each process of a split has a journal of its own; a process alone has to answer for every journal there was.
+    let share = if task == Task::WHOLE { Share::Task(task) } else { Share::Only(source.shard().clone()) };
+    Ok(Opened { source: source.clone(), counters, intake: Some(source), share })
 }
 
 fn randomness() -> [u8; 16] {
@@ -77,35 +105,76 @@ fn randomness() -> [u8; 16] {
 /// The endpoint that puts to the stream we read: serves until `stop`.
 pub async fn forward(
     config: &KinesisSettings,
-    to: &Forward,
+    to: &EndpointSettings,
     clock: &Clock,
     stop: CancellationToken,
 ) -> Result<Arc<IntakeCounters>, SourceError> {
     let sink = KinesisSink::connect(config).await?;
     let counters = Arc::new(IntakeCounters::default());
-    let intake = Intake::new(Arc::new(sink), &to.delivery_streams, counters.clone(), clock.clone(), randomness());
+    let intake = Intake::new(Arc::new(sink), to, counters.clone(), clock.clone(), randomness())?;
     let listener = server::bind(to.listen).await?;
     tracing::info!(address = %to.listen, stream = config.stream, "intake listens and forwards to the stream");
-    tokio::spawn(server::serve(listener, intake, stop));
+    tokio::spawn(connection::serve(listener, intake, stop));
     Ok(counters)
 }
 
+/// Who a process's writer is, and how far it goes to own its shards.
+#[derive(Debug, Clone)]
+pub struct Ownership {
+    pub writer: String,
+    pub share: Share,
+    pub taking: Taking,
+}
+
+impl Ownership {
+    /// Of a process that has just been started.
+    pub fn at_start(share: Share) -> Self {
+        Ownership { writer: clock::new_writer_name(), share, taking: Taking::Force }
+    }
+
+    /// Of the same process after its writer was ended by another one: what is left, and nothing by force.
+    pub fn after_fence(self) -> Self {
+        let mut former = match self.taking {
+            Taking::Force => Vec::new(),
+            Taking::Gentle { former } => former,
+        };
+        former.push(self.writer);
+        Ownership { writer: clock::new_writer_name(), share: self.share, taking: Taking::Gentle { former } }
+    }
+}
+
 /// Opens the lake, takes over what is there, finishes what was begun.
+///
+/// # Errors
+/// [`RunError::NothingLeft`] where a process that was fenced finds that every shard of its share is another one's.
 pub async fn pipeline(
     config: &Config,
     source: Arc<dyn Source>,
     metrics: &Metrics,
     clock: &Clock,
-    accept_loss: &[ShardId],
+    accept_loss: &[AcceptedLoss],
+    ownership: &Ownership,
 ) -> Result<(Pipeline, Arc<Shared>), RunError> {
     let rules = config.rules();
     let router = Router::compile(&rules, &config.file)?;
     let file_rules: FileRules = router.file_rules().clone();
     let lake = Lake::open(&config.lake)?;
     let shared = Arc::new(Shared::new(config.buffer.memory, clock.clone(), Arc::new(metrics.writer.clone())));
-    let name = clock::new_writer_name();
+    let Ownership { writer: name, share, taking } = ownership;
     tracing::info!(writer = name, lake = config.lake.url, rules = &*file_rules.fingerprint, "writer starts");
-    let opened = Writer::open(&name, lake, config.buffer.clone(), file_rules, &rules, shared.clone()).await?;
+    let scope = Scope { wants: &|shard: &ShardId| share.has(shard), taking: taking.clone() };
+    let opened = Writer::open(name, lake, config.buffer.clone(), file_rules, &rules, shared.clone(), &scope).await?;
+    if let (Taking::Gentle { .. }, true, Some((shard, by))) =
+        (taking, opened.carried.shards.is_empty(), opened.theirs.first_key_value())
+    {
+        return Err(RunError::NothingLeft(format!(
+            "nothing is left to do: shard {shard} and the others belong to {by}"
+        )));
+    }
     let pipeline = Pipeline::open(opened, router, source, metrics.ingest.clone(), accept_loss).await?;
-    Ok((pipeline, shared))
+    let former = match taking {
+        Taking::Force => Vec::new(),
+        Taking::Gentle { former } => former.clone(),
+    };
+    Ok((pipeline.after(former), shared))
 }

@@ -17,6 +17,9 @@ pub enum RunError {
     /// Another process has taken over.
     #[error("{0}")]
     Fenced(String),
+    /// Another process has taken over everything that was ours.
+    #[error("{0}")]
+    NothingLeft(String),
 }
 
 impl From<WriterError> for RunError {
@@ -33,6 +36,7 @@ impl From<SourceError> for RunError {
     fn from(error: SourceError) -> Self {
         match &error {
             SourceError::Config(_) => RunError::Input(error.to_string()),
+            SourceError::Taken { .. } => RunError::Fenced(error.to_string()),
             SourceError::Environment { .. } | SourceError::Lost { .. } | SourceError::Closed => {
                 RunError::Environment(error.to_string())
             }

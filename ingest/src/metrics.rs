@@ -36,6 +36,8 @@ writer::declare_metrics! {
             "Most batches that may wait";
         shards_owned: Gauge = Gauge::default(), "gauge", "shards", "",
             "Shards this process reads";
+        writer_restarts: Counter = Counter::default(), "counter", "restarts", "",
+            "Times another process took shards of ours, so that this one went on with the others as a new writer";
     }
 }
 

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use schemas::log_entry::{FlushReason, Progress};
+use schemas::log_entry::{FlushReason, Progress, Start};
 use schemas::position::{Position, ShardId};
 use schemas::reject::{Reject, error_line};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use writer::{Intake, Opened, Writer};
+use writer::commit::takeover::Taking;
+use writer::{Intake, Opened, Taken, Writer};
 
 use crate::documents::Event;
 use crate::error::RunError;
@@ -20,10 +21,11 @@ use crate::metrics::IngestMetrics;
 use crate::record::{Batch, Record};
 use crate::route::Router;
 use crate::settle::settle;
-use crate::source::{ClaimRequest, Claims, READ_AHEAD_BATCHES, Resume, Source, SourceError};
+use crate::source::loss::AcceptedLoss;
+use crate::source::{Claimed, Claims, READ_AHEAD_BATCHES, Request, Resume, Source, SourceError};
 
-/// Claims waiting for an answer.
-const CLAIMS_MAX: usize = 64;
+/// Requests of the source waiting for an answer.
+const REQUESTS_MAX: usize = 64;
 
 /// Bytes that a batch may add to the buffers before the memory cap is looked at within it: more than a batch has itself, but
 /// compressed records unfold, and each of many small documents may become a reject with a line of its own.
@@ -36,39 +38,63 @@ pub struct Pipeline {
     router: Router,
     source: Arc<dyn Source>,
     metrics: IngestMetrics,
-    /// Where to read on, for shards of former owners.
+    /// What may be missing from the source.
+    accepted: Vec<AcceptedLoss>,
+    /// Where to read on, for the shards that are ours.
     resume: HashMap<ShardId, Resume>,
+    /// How far claims that are not forced go.
+    gentle: Taking,
+    /// Shards to be given up once what was sent of them is taken in.
+    giving_up: Vec<GiveUp>,
     /// Watermarks of former owners that the source has not been told of.
     stored: HashMap<ShardId, Position>,
     written: watch::Receiver<BTreeMap<ShardId, Progress>>,
 }
 
+/// See [`Claims::give_up`].
+#[derive(Debug)]
+struct GiveUp {
+    shard: ShardId,
+    through: Position,
+    reply: oneshot::Sender<()>,
+}
+
 impl Pipeline {
-    /// Finishes what former owners have left. Shards in `accept_loss` are given up for good: the source no longer has them.
+    /// Finishes what former owners have left. What is named in `accept_loss` may be missing, and shards
+    /// named as a whole are given up for good: the source no longer has them.
     pub async fn open(
         opened: Opened,
         mut router: Router,
         source: Arc<dyn Source>,
         metrics: IngestMetrics,
-        accept_loss: &[ShardId],
+        accept_loss: &[AcceptedLoss],
     ) -> Result<Pipeline, RunError> {
-        let Opened { mut writer, carried, written } = opened;
-        let mut resume = settle(&mut writer, &carried, &source, &mut router).await?;
-        for shard in accept_loss {
+        let Opened { mut writer, carried, written, .. } = opened;
+        let mut resume = settle(&mut writer, &carried, &source, &mut router, accept_loss).await?;
+        for shard in accept_loss.iter().filter_map(AcceptedLoss::whole_shard) {
             give_up(&writer, shard, resume.get_mut(shard))?;
         }
         metrics.shards_owned.set(resume.len() as i64);
         let stored = carried.shards.into_iter().map(|(shard, state)| (shard, state.watermark)).collect();
-        Ok(Pipeline { writer, router, source, metrics, resume, stored, written })
+        let gentle = Taking::Gentle { former: Vec::new() };
+        let giving_up = Vec::new();
+        let accepted = accept_loss.to_vec();
+        Ok(Pipeline { writer, router, source, metrics, accepted, resume, gentle, giving_up, stored, written })
+    }
+
+    /// This process's own earlier writers, which claims may end.
+    pub fn after(mut self, former: Vec<String>) -> Self {
+        self.gentle = Taking::Gentle { former };
+        self
     }
 
     /// Consumes until `stop`, then cuts, stores and gives the shards up. Any failure leaves what a crash would leave.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), RunError> {
         let (send_batch, mut batches) = mpsc::channel(READ_AHEAD_BATCHES);
-        let (send_claim, mut claims) = mpsc::channel(CLAIMS_MAX);
+        let (send_request, mut requests) = mpsc::channel(REQUESTS_MAX);
         let reading_stop = stop.child_token();
         let known = self.resume.iter().filter(|(_, at)| !at.ended).map(|(shard, at)| (shard.clone(), at.after.clone()));
-        let claims_of_source = Claims::new(send_claim, known.collect());
+        let claims_of_source = Claims::new(send_request, known.collect());
         let mut reading = self.read(claims_of_source, send_batch, reading_stop.clone());
         let mut tick = tokio::time::interval(writer::buffer::policy::tick(self.writer.settings()));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -89,7 +115,7 @@ impl Pipeline {
                 }
                 error = self.writer.failed() => return Err(error.into()),
                 Ok(()) = self.written.changed() => self.release_source().await?,
-                Some(request) = claims.recv() => self.claim(request).await?,
+                Some(request) = requests.recv() => self.answer(request).await?,
                 _ = tick.tick() => self.writer.cut_due().await?,
                 batch = batches.recv(), if room => match batch {
                     Some(batch) => self.take_in(batch).await?,
@@ -104,7 +130,7 @@ impl Pipeline {
             }
         };
         reading_stop.cancel();
-        drop((batches, claims));
+        drop((batches, requests));
         if !returned && let Err(error) = source_ended(reading.await) {
             // Stopping: an intake answers the requests under way first. What was not taken in is read again.
             tracing::debug!(%error, "the source stopped with an error");
@@ -133,24 +159,61 @@ impl Pipeline {
         ended
     }
 
-    async fn claim(&mut self, request: ClaimRequest) -> Result<(), RunError> {
-        // A crash between the entry and the release: the watermark will not move again, so it is said here.
-        if let Some(watermark) = self.stored.remove(&request.shard) {
-            self.source.release(&request.shard, &watermark).await?;
-        }
-        let resume = match self.resume.get(&request.shard) {
-            Some(resume) => resume.clone(),
-            None => {
-                let start = request.first_start;
-                self.writer.claim(&request.shard, start.clone()).await?;
-                let resume = Resume { after: Position::zero(), start, ended: false };
-                self.resume.insert(request.shard.clone(), resume.clone());
-                self.metrics.shards_owned.set(self.resume.len() as i64);
-                resume
+    async fn answer(&mut self, request: Request) -> Result<(), RunError> {
+        let heard = match request {
+            Request::Claim { shard, first_start, force, reply } => {
+                let claimed = self.claim(shard, first_start, force).await?;
+                reply.send(claimed).is_ok()
             }
+            Request::GiveUp { shard, through, reply } => {
+                self.giving_up.push(GiveUp { shard, through, reply });
+                return self.give_up_what_is_in().await;
+            }
+            Request::Standing { shards, reply } => reply.send(self.writer.standing(&shards).await?).is_ok(),
         };
-        if request.reply.send(resume).is_err() {
-            tracing::debug!(shard = %request.shard, "source stopped before its claim was answered");
+        if !heard {
+            tracing::debug!("the source stopped before it was answered");
+        }
+        Ok(())
+    }
+
+    async fn claim(&mut self, shard: ShardId, start: Start, force: bool) -> Result<Claimed, RunError> {
+        if !self.resume.contains_key(&shard) {
+            let taking = if force { &Taking::Force } else { &self.gentle };
+            match self.writer.take(&shard, start, taking).await? {
+                Taken::Theirs { writer } => return Ok(Claimed::Theirs { writer }),
+                Taken::Ours(carried) => {
+                    let (source, router) = (&self.source, &mut self.router);
+                    let settled = settle(&mut self.writer, &carried, source, router, &self.accepted).await?;
+                    self.resume.extend(settled);
+                    self.stored.extend(carried.shards.into_iter().map(|(shard, state)| (shard, state.watermark)));
+                    self.metrics.shards_owned.set(self.resume.len() as i64);
+                }
+            }
+        }
+        // A crash between the entry and the release: the watermark will not move again, so it is said here.
+        if let Some(watermark) = self.stored.remove(&shard) {
+            self.source.release(&shard, &watermark).await?;
+        }
+        let resume = self.resume.get(&shard).cloned();
+        resume.map(Claimed::Ours).ok_or_else(|| RunError::Environment(format!("shard {shard}: claimed and not there")))
+    }
+
+    /// Gives up the shards of which everything sent has been taken in.
+    async fn give_up_what_is_in(&mut self) -> Result<(), RunError> {
+        let read = |shard: &ShardId| self.writer.shared().shards.read_through(shard);
+        let is_in = |up: &mut GiveUp| read(&up.shard).is_none_or(|read| read >= up.through);
+        let ready: Vec<GiveUp> = self.giving_up.extract_if(.., is_in).collect();
+        for GiveUp { shard, reply, .. } in ready {
+            if self.writer.owns(&shard) {
+                self.writer.release_shard(&shard).await?;
+                self.release_source().await?;
+            }
+            self.resume.remove(&shard);
+            self.metrics.shards_owned.set(self.resume.len() as i64);
+            if reply.send(()).is_err() {
+                tracing::debug!(%shard, "the source stopped before the shard was given up");
+            }
         }
         Ok(())
     }
@@ -178,8 +241,11 @@ impl Pipeline {
         self.metrics.incoming_records.inc_by(batch.records.len() as u64);
         self.metrics.incoming_bytes.inc_by(bytes);
         self.metrics.jq_processing_duration_seconds.observe(began.elapsed().as_secs_f64());
+        if let Some(at) = batch.seen_at {
+            self.writer.shared().shards.seen(&batch.shard, at);
+        }
         self.writer.leave(intake, batch.last).await?;
-        Ok(())
+        if self.giving_up.is_empty() { Ok(()) } else { self.give_up_what_is_in().await }
     }
 
     /// Every event of a record behind `from`, which may lie within the record. Returns the bytes that went into buffers.

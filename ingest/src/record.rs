@@ -23,6 +23,9 @@ pub struct Batch {
     pub records: Vec<Record>,
     /// How far the shard's tip is away, where the source knows.
     pub behind_ms: Option<u64>,
+    /// At this instant (milliseconds since the epoch) the shard held nothing behind the span. Where nothing comes for long, a
+    /// batch without records says so.
+    pub seen_at: Option<i64>,
     /// The shard is closed and this is its end.
     pub last: bool,
     /// Given back when the pipeline has taken the batch in: bounds what is read ahead.

@@ -22,17 +22,20 @@ use crate::error::RunError;
 use crate::pipeline::{UNFOLDED_BYTES_MAX, is_behind, reject_line};
 use crate::record::{Batch, Record};
 use crate::route::Router;
+use crate::source::loss::AcceptedLoss;
 use crate::source::{Resume, Source, SourceError};
 
 /// Batches of a span read again that wait to be taken in.
 const REREAD_AHEAD: usize = 4;
 
-/// Finishes everything, and says where each shard is to be read on.
+/// Finishes what `carried` holds, and says where each of its shards is to be read on. At the start nothing is open; shards taken
+/// later join a writer that has open buffers, which are cut first if there are other rules to follow.
 pub async fn settle(
     writer: &mut Writer,
     carried: &Carried,
     source: &Arc<dyn Source>,
     current: &mut Router,
+    accepted: &[AcceptedLoss],
 ) -> Result<HashMap<ShardId, Resume>, RunError> {
     let current_rules = current.file_rules().clone();
     let mut fingerprints = pending_rules(carried);
@@ -40,11 +43,14 @@ pub async fn settle(
     let has_current = fingerprints.remove(&*current_rules.fingerprint);
     let held: Vec<_> = carried.shards.iter().filter(|(_, state)| !state.ended).collect();
     held.iter().for_each(|(shard, state)| writer.hold(shard, &state.watermark));
+    if !fingerprints.is_empty() {
+        writer.cut_all(FlushReason::Rules).await?;
+    }
     for fingerprint in &fingerprints {
         let document = writer.load_rules(fingerprint).await?;
         let mut router = Router::of_former(&document, fingerprint)?;
         writer.set_rules(router.file_rules().clone());
-        Again { carried, fingerprint, source }.finish(writer, &mut router).await?;
+        Again { carried, fingerprint, source, accepted }.finish(writer, &mut router).await?;
         writer.cut_all(FlushReason::Rules).await?;
         writer.settle().await?;
     }
@@ -52,7 +58,7 @@ pub async fn settle(
         writer.set_rules(current_rules.clone());
     }
     if has_current {
-        Again { carried, fingerprint: &current_rules.fingerprint, source }.finish(writer, current).await?;
+        Again { carried, fingerprint: &current_rules.fingerprint, source, accepted }.finish(writer, current).await?;
     }
     if !carried.unfinished.is_empty() {
         writer.redone().await?;
@@ -74,7 +80,8 @@ fn begun(state: &ShardState) -> Span {
 }
 
 fn resume(state: &ShardState) -> Resume {
-    Resume { after: begun(state).to, start: state.start.clone(), ended: state.ended }
+    let ShardState { start, ended, seen_at, .. } = state.clone();
+    Resume { after: begun(state).to, start, ended, seen_at }
 }
 
 /// What is left under one set of rules.
@@ -82,11 +89,13 @@ struct Again<'a> {
     carried: &'a Carried,
     fingerprint: &'a str,
     source: &'a Arc<dyn Source>,
+    /// What may be missing.
+    accepted: &'a [AcceptedLoss],
 }
 
 impl Again<'_> {
     async fn finish(&self, writer: &mut Writer, router: &mut Router) -> Result<(), RunError> {
-        let groups = writer.redo(self.carried, self.fingerprint);
+        let groups = writer.redo(self.carried, self.fingerprint).await?;
         let of = groups.len();
         for (n, group) in groups.into_iter().enumerate() {
             let files = self.redo(writer, router, group).await?;
@@ -102,7 +111,8 @@ impl Again<'_> {
     /// Fills the files of one group, shard by shard, and stores them.
     async fn redo(&self, writer: &mut Writer, router: &mut Router, mut group: Redo) -> Result<usize, RunError> {
         for (shard, span) in group.spans() {
-            let start = self.carried.shards.get(&shard).map_or(Start::TrimHorizon, |state| state.start.clone());
+            let own = self.carried.shards.get(&shard).map(|state| &state.start);
+            let start = own.or_else(|| self.carried.foreign.get(&shard)).cloned().unwrap_or(Start::TrimHorizon);
             let mut reading = self.read(&shard, &start, &Span::new(span.from, span.to.record()));
             while let Some(batch) = reading.batches.recv().await {
                 for record in &batch.records {
@@ -116,7 +126,8 @@ impl Again<'_> {
             }
             reading.ended().await?;
         }
-        Ok(writer.store_redo(group).await?)
+        let may_miss = |shard: &ShardId, span: &Span| self.accepted.iter().any(|loss| loss.touches(shard, span));
+        Ok(writer.store_redo(group, &may_miss).await?)
     }
 
     /// Takes in the rows up to the highest mark that no cut has.
@@ -149,8 +160,8 @@ impl Again<'_> {
     fn read(&self, shard: &ShardId, start: &Start, span: &Span) -> Reading {
         let (send, batches) = mpsc::channel::<Batch>(REREAD_AHEAD);
         let (source, shard, start, span) = (self.source.clone(), shard.clone(), start.clone(), span.clone());
-        let name = shard.clone();
-        let task = tokio::spawn(async move { source.reread(&shard, &start, &span, send).await });
+        let (name, seen_at) = (shard.clone(), self.carried.shards.get(&shard).and_then(|state| state.seen_at));
+        let task = tokio::spawn(async move { source.reread(&shard, &start, &span, seen_at, send).await });
         Reading { shard: name, batches, task }
     }
 }

@@ -38,7 +38,12 @@ pub fn checkpoint_hint(writer: &str) -> String {
 
 /// The ownership chain of a shard, one object per epoch.
 pub fn epoch(shard: &ShardId, epoch: u64) -> String {
-    format!("{SHARDS}/{shard}/{epoch:012}.json")
+    format!("{}/{epoch:012}.json", epochs(shard))
+}
+
+/// The folder of a shard's ownership chain.
+pub fn epochs(shard: &ShardId) -> String {
+    format!("{SHARDS}/{shard}")
 }
 
 /// All shards this table has ever had.

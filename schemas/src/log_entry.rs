@@ -37,6 +37,12 @@ pub struct Progress {
     /// The shard is closed, and the watermark is its end.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ended: bool,
+    /// The shard is closed and was read to its end, though not all of it may be stored: its children may be read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drained: bool,
+    /// At this instant (milliseconds since the epoch) the shard held nothing beyond the watermark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_at: Option<i64>,
 }
 
 /// What the entry says.
@@ -50,7 +56,13 @@ pub enum Body {
         #[serde(flatten)]
         state: Carried,
     },
-    /// Shards owned from here on (found later, for example the children of a split).
+    /// Shards taken over while running, with what their former owners have left; as in `Open`.
+    Take {
+        after: Vec<String>,
+        #[serde(flatten)]
+        state: Carried,
+    },
+    /// Shards owned from here on that nobody had owned (for example the children of a split).
     Claim { shards: BTreeMap<ShardId, ShardState> },
     /// What is going to be stored. Objects are PUT only after this entry exists.
     Cut(Cut),
@@ -63,7 +75,12 @@ pub enum Body {
     /// These shards are given up: everything read from them is stored, and anyone may take them without a seal.
     Release { shards: Vec<ShardId> },
     /// The log ends here, by the hand of another writer: no later entry counts.
-    Seal { by: String },
+    Seal {
+        by: String,
+        /// The shards it was sealed for. The others are for whoever wants them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        takes: Vec<ShardId>,
+    },
 }
 
 /// State that one entry hands on to whoever reads the log from there.
@@ -75,6 +92,27 @@ pub struct Carried {
     pub unfinished: Vec<Cut>,
     #[serde(default)]
     pub next_cut: u64,
+    /// Given up, everything read from them stored: their state for whoever owns them next.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub released: BTreeMap<ShardId, ShardState>,
+    /// Where reading began in the shards that unfinished cuts touch and that belong to others.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub foreign: BTreeMap<ShardId, Start>,
+}
+
+impl Carried {
+    /// Adds what another writer has left. The same cut may come from two logs (a writer that died while it took over has carried
+    /// it into its own): it is done again once.
+    pub fn add(&mut self, more: Carried) {
+        self.shards.extend(more.shards);
+        self.foreign.extend(more.foreign);
+        self.foreign.retain(|shard, _| !self.shards.contains_key(shard));
+        for cut in more.unfinished {
+            if !self.unfinished.iter().any(|known| known.by == cut.by && known.cut == cut.cut) {
+                self.unfinished.push(cut);
+            }
+        }
+    }
 }
 
 /// What is known of one shard.
@@ -86,6 +124,12 @@ pub struct ShardState {
     pub watermark: Position,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ended: bool,
+    /// See [`Progress::drained`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drained: bool,
+    /// See [`Progress::seen_at`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_at: Option<i64>,
     /// Fingerprint of the rules the marks were made under.
     pub rules: String,
     /// Above the watermark: how far each target's rows are already cut.
@@ -94,6 +138,20 @@ pub struct ShardState {
 }
 
 impl ShardState {
+    /// A shard nobody has read.
+    pub fn new(start: Start, rules: &str) -> Self {
+        ShardState {
+            epoch: 1,
+            start,
+            watermark: Position::zero(),
+            ended: false,
+            drained: false,
+            seen_at: None,
+            rules: rules.to_string(),
+            marks: BTreeMap::new(),
+        }
+    }
+
     /// The highest mark: up to here the shard has to be read again under the rules of the marks.
     pub fn highest_mark(&self) -> &Position {
         self.marks.values().max().filter(|m| **m > self.watermark).unwrap_or(&self.watermark)
@@ -165,6 +223,17 @@ pub struct Cut {
     pub files: Vec<File>,
 }
 
+impl Cut {
+    /// Whether one of its files holds rows of one of these shards.
+    pub fn touches(&self, has: impl Fn(&ShardId) -> bool) -> bool {
+        self.shards().any(has)
+    }
+
+    fn shards(&self) -> impl Iterator<Item = &ShardId> {
+        self.files.iter().flat_map(|file| file.spans.keys())
+    }
+}
+
 /// One file of a cut.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct File {
@@ -205,17 +274,20 @@ pub enum FlushReason {
     Memory,
     /// The rules change: what was read under the old ones is cut first.
     Rules,
+    /// The shard goes to another writer.
+    Release,
     Shutdown,
 }
 
 impl FlushReason {
-    pub const ALL: [FlushReason; 7] = [
+    pub const ALL: [FlushReason; 8] = [
         FlushReason::Size,
         FlushReason::Rows,
         FlushReason::Age,
         FlushReason::Idle,
         FlushReason::Memory,
         FlushReason::Rules,
+        FlushReason::Release,
         FlushReason::Shutdown,
     ];
 
@@ -227,6 +299,7 @@ impl FlushReason {
             FlushReason::Idle => "idle",
             FlushReason::Memory => "memory",
             FlushReason::Rules => "rules",
+            FlushReason::Release => "release",
             FlushReason::Shutdown => "shutdown",
         }
     }
@@ -241,14 +314,20 @@ pub struct Epoch {
     pub writer: String,
 }
 
+/// Who has ended a log, and for what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    pub by: String,
+    /// Milliseconds since the epoch, by that writer's clock.
+    pub at: i64,
+    pub takes: Vec<ShardId>,
+}
+
 /// The fold of a writer's log.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct WriterState {
     pub carried: Carried,
-    /// Given up, everything read from them stored.
-    pub released: BTreeMap<ShardId, ShardState>,
-    /// Sealed by this writer.
-    pub sealed: Option<String>,
+    pub sealed: Option<Sealed>,
     /// Number of the next entry.
     pub next_entry: u64,
 }
@@ -260,31 +339,67 @@ impl WriterState {
         if self.sealed.is_some() {
             return;
         }
+        let writer = entry.writer;
         match entry.body {
             Body::Open { state, .. } | Body::Checkpoint(state) => self.carried = state,
-            Body::Claim { shards } => self.carried.shards.extend(shards),
+            Body::Take { state, .. } => {
+                self.carried.released.retain(|shard, _| !state.shards.contains_key(shard));
+                self.carried.add(state);
+            }
+            Body::Claim { shards } => {
+                self.carried.released.retain(|shard, _| !shards.contains_key(shard));
+                self.carried.shards.extend(shards);
+            }
             Body::Cut(cut) => self.apply_cut(cut),
             Body::Stored => {}
-            Body::Redone => self.carried.unfinished.retain(|cut| cut.by == entry.writer),
+            Body::Redone => {
+                self.carried.unfinished.retain(|cut| cut.by == writer);
+                self.carried.foreign.clear();
+            }
             Body::Release { ref shards } => {
-                self.apply_progress(&entry.writer, entry.stored, entry.progress);
-                self.release(shards);
+                self.apply_progress(&writer, entry.stored, entry.progress);
+                self.release(&writer, shards);
                 return;
             }
-            Body::Seal { by } => {
-                self.sealed = Some(by);
+            Body::Seal { by, takes } => {
+                self.sealed = Some(Sealed { by, at: entry.at, takes });
                 return;
             }
         }
-        self.apply_progress(&entry.writer, entry.stored, entry.progress);
+        self.apply_progress(&writer, entry.stored, entry.progress);
     }
 
-    fn release(&mut self, shards: &[ShardId]) {
+    /// What the next owner of these shards has to know: their state (`None` if this writer never had one of them), and the cuts
+    /// that touch one of them and may not be stored. Cuts that touch none of them wait for whoever takes the shards they touch.
+    pub fn hand_over(&self, shards: &[ShardId]) -> Option<Carried> {
+        let state = |shard: &ShardId| {
+            let state = self.carried.shards.get(shard).or_else(|| self.carried.released.get(shard))?;
+            Some((shard.clone(), state.clone()))
+        };
+        let shards: BTreeMap<ShardId, ShardState> = shards.iter().map(state).collect::<Option<_>>()?;
+        let touching = self.carried.unfinished.iter().filter(|cut| cut.touches(|shard| shards.contains_key(shard)));
+        let unfinished: Vec<Cut> = touching.cloned().collect();
+        let others = unfinished.iter().flat_map(Cut::shards).filter(|shard| !shards.contains_key(*shard));
+        let foreign = others.filter_map(|shard| Some((shard.clone(), self.start_of(shard)?))).collect();
+        Some(Carried { shards, unfinished, foreign, ..Carried::default() })
+    }
+
+    /// Where reading of a shard began, as far as this log knows.
+    fn start_of(&self, shard: &ShardId) -> Option<Start> {
+        let Carried { shards, released, foreign, .. } = &self.carried;
+        let own = shards.get(shard).or_else(|| released.get(shard)).map(|state| state.start.clone());
+        own.or_else(|| foreign.get(shard).cloned())
+    }
+
+    fn release(&mut self, writer: &str, shards: &[ShardId]) {
+        let carried = &mut self.carried;
         for shard in shards {
-            if let Some(state) = self.carried.shards.remove(shard) {
-                self.released.insert(shard.clone(), state);
+            if let Some(state) = carried.shards.remove(shard) {
+                carried.released.insert(shard.clone(), state);
             }
         }
+        // Own cuts of them are stored. A former owner's cut that touches none of what is left is its next owner's work.
+        carried.unfinished.retain(|cut| cut.by == writer || cut.touches(|shard| carried.shards.contains_key(shard)));
     }
 
     fn apply_cut(&mut self, cut: Cut) {
@@ -311,6 +426,8 @@ impl WriterState {
                 state.marks.retain(|_, mark| *mark > moved.watermark);
                 state.watermark = moved.watermark;
                 state.ended = moved.ended;
+                state.drained = moved.drained;
+                state.seen_at = moved.seen_at;
             }
         }
     }

@@ -92,6 +92,11 @@ impl Position {
         Position { sequence: self.sequence.clone(), sub: self.sub, document }
     }
 
+    /// One record of several that share this sequence, from 0.
+    pub fn with_sub(&self, sub: u64) -> Self {
+        Position { sequence: self.sequence.clone(), sub, document: 0 }
+    }
+
     /// The record that this is or lies in.
     pub fn record(&self) -> Self {
         self.with_document(0)
@@ -247,6 +252,7 @@ mod tests {
         assert!(ascending.is_sorted() && ascending[1].record() == ascending[3] && ascending[3] != ascending[2]);
         assert!(ascending.iter().all(|p| p.to_string().parse() == Ok(p.clone())));
         assert_eq!(at("5").with_document(3).to_string(), "5.0.3");
+        assert_eq!(at("5.0.3").with_sub(2).to_string(), "5.2");
     }
 
     #[test]

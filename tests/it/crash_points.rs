@@ -15,6 +15,9 @@ use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use schemas::layout;
+use schemas::log_entry::{Body, Entry};
+use schemas::position::Span;
 use schemas::rules::{ParquetSettings, Rules};
 use schemas::table::TableSpec;
 use tests::block_on;
@@ -204,6 +207,28 @@ fn every_crash(death: Death, then: &[End], keys: &[&str]) {
 #[test]
 fn a_graceful_end_leaves_nothing_to_do_again() {
     assert!(!play(&[End::Graceful, End::Graceful], &[".k"]));
+}
+
+/// What the crash tests are about.
+#[test]
+fn files_begin_and_end_within_records() {
+    let disk = Arc::new(InMemory::new());
+    let spans: Vec<Span> = block_on(async {
+        process(0, &disk, &Arc::new(source()), ".k", End::Graceful).await.expect("nothing fails");
+        let mut spans = Vec::new();
+        for number in 0.. {
+            let name = Path::from(format!("state/{}", layout::log_entry("w0", number)));
+            let Ok(object) = disk.get(&name).await else { break };
+            let bytes = object.bytes().await.expect("in memory");
+            let entry: Entry = serde_json::from_slice(&bytes).expect("an entry");
+            let Body::Cut(cut) = entry.body else { continue };
+            spans.extend(cut.files.into_iter().flat_map(|file| file.spans.into_values()));
+        }
+        spans
+    });
+    let begin = spans.iter().filter(|span| span.from.document() > 0).count();
+    let end = spans.iter().filter(|span| span.to.document() > 0).count();
+    assert!(begin > 3 && end > 3 && spans.len() > 10, "{begin} and {end} of {}", spans.len());
 }
 
 #[test]

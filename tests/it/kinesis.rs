@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ingest::record::Batch;
 use ingest::source::kinesis::{Access, KinesisSettings, KinesisSource, StartSetting};
-use ingest::source::{ClaimRequest, Claims, Resume, Source, SourceError};
+use ingest::source::{Claimed, Claims, Request, Resume, Source, SourceError};
 use schemas::log_entry::Start;
 use schemas::position::{Position, ShardId, Span};
 use tests::kinesis::Stream;
@@ -97,11 +97,12 @@ impl Reading {
     }
 }
 
-async fn answer(mut claimed: mpsc::Receiver<ClaimRequest>, known: Known) {
-    while let Some(ClaimRequest { shard, first_start, reply }) = claimed.recv().await {
-        let fresh = Resume { after: Position::zero(), start: first_start, ended: false };
+async fn answer(mut claimed: mpsc::Receiver<Request>, known: Known) {
+    while let Some(asked) = claimed.recv().await {
+        let Request::Claim { shard, first_start, reply, .. } = asked else { panic!("only claims: {asked:?}") };
+        let fresh = Resume::fresh(first_start);
         let resume = known.lock().expect("nothing panics holding it").entry(shard).or_insert(fresh).clone();
-        reply.send(resume).expect("the source waits for it");
+        reply.send(Claimed::Ours(resume)).expect("the source waits for it");
     }
 }
 
@@ -251,7 +252,7 @@ fn reread(stream: &Stream, shard: &ShardId, span: &Span) -> Result<Vec<Batch>, S
             }
             all
         });
-        source.reread(shard, &Start::TrimHorizon, span, out).await?;
+        source.reread(shard, &Start::TrimHorizon, span, None, out).await?;
         Ok(gather.await.expect("does not panic"))
     })
 }

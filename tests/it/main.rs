@@ -2,6 +2,7 @@
 //!
 //! A module is a promise; what belongs to none of them is a unit test of its crate.
 
+mod aggregates;
 mod clients;
 mod crash_points;
 mod ddl;
@@ -9,6 +10,7 @@ mod demo;
 mod documents;
 mod end_to_end;
 mod failures;
+mod fanout;
 mod forward;
 mod fuzz_corpus;
 mod house;
@@ -18,4 +20,6 @@ mod kill;
 mod kinesis;
 mod partitions;
 mod poison;
+mod secured;
+mod split;
 mod takeover;

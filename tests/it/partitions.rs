@@ -98,8 +98,15 @@ impl Source for Failing {
         Err(SourceError::Environment { doing: "reading".into(), message: "the network is gone".into() })
     }
 
-    async fn reread(&self, id: &ShardId, at: &Start, span: &Span, out: mpsc::Sender<Batch>) -> Result<(), SourceError> {
-        self.0.reread(id, at, span, out).await
+    async fn reread(
+        &self,
+        id: &ShardId,
+        at: &Start,
+        span: &Span,
+        seen_at: Option<i64>,
+        out: mpsc::Sender<Batch>,
+    ) -> Result<(), SourceError> {
+        self.0.reread(id, at, span, seen_at, out).await
     }
 
     async fn release(&self, shard: &ShardId, watermark: &Position) -> Result<(), SourceError> {

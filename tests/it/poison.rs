@@ -130,13 +130,14 @@ fn poison_records_are_rejected_each_with_its_reason_and_do_no_harm() {
 fn records_that_unfold_to_many_times_the_memory_cap_are_taken_within_it() {
     let (lake, listen) = (Lake::local(), loopback());
     let running = Running::start(&lake, &sections(&lake, &listen, ".k", ""));
-    let (records, documents) = (12, 1_500);
+    let (records, documents) = (10, 3_000);
     let v = "x".repeat(20_000);
-    for record in 0..records {
-        let ids = record * documents..(record + 1) * documents;
+    let record = |number: usize| {
+        let ids = number * documents..(number + 1) * documents;
         let lines: Vec<String> = ids.map(|id| format!("{{\"id\":{id},\"k\":\"{}\",\"v\":\"{v}\"}}", id % 3)).collect();
-        Firehose::new(&listen, STREAM).put(&[zstd(lines.join("\n").as_bytes())]);
-    }
+        zstd(lines.join("\n").as_bytes())
+    };
+    Firehose::new(&listen, STREAM).put(&(0..records).map(record).collect::<Vec<_>>());
     lake.until_cut(records * documents);
     let peak = running.memory_peak();
     running.stop();

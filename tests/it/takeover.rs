@@ -1,6 +1,6 @@
 //! Two processes on one stream: the second takes the shards over, the first finds itself sealed, and no event suffers.
 
-use tests::alluvium::{Lake, Running, attribute_events, loopback};
+use tests::alluvium::{Lake, Running, attribute_events};
 use tests::kinesis::Stream;
 use tests::{corpus, duck, emulator, log};
 
@@ -11,13 +11,6 @@ const BUFFER: &str = "[buffer]\nage = \"60 s\"\nidle = \"1 s\"\n";
 /// Seconds until a process that writes nothing has looked whether it was sealed.
 const NOTICED_SECONDS: u64 = 60;
 
-/// Another process's view of the same lake.
-fn same_places(lake: &Lake) -> Lake {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let (table, errors, state) = (lake.table.clone(), lake.errors.clone(), lake.state.clone());
-    Lake { folder, table, errors, state, admin: loopback() }
-}
-
 /// First process, first half of the events; then the second process takes over.
 fn taken_over(what: &str) -> (Stream, Lake, Running, Running) {
     let stream = Stream::new(emulator::ministack(), what, 2);
@@ -26,7 +19,7 @@ fn taken_over(what: &str) -> (Stream, Lake, Running, Running) {
     let sections = format!("{}\n{}\n{BUFFER}", kinesis_source(&stream), attribute_events());
     let first = Running::start(&lake, &sections);
     lake.until_cut(500);
-    let second = Running::start(&same_places(&lake), &sections);
+    let second = Running::start(&lake.beside(), &sections);
     (stream, lake, first, second)
 }
 

@@ -144,6 +144,13 @@ impl Lake {
         Lake { folder, table: place("table"), errors: place("errors"), state: place("state"), admin: loopback() }
     }
 
+    /// Another process's view of the same lake: its own folder, config and admin endpoint.
+    pub fn beside(&self) -> Lake {
+        let folder = tempfile::Builder::new().prefix("alluvium-").tempdir().expect("a temporary folder");
+        let (table, errors, state) = (self.table.clone(), self.errors.clone(), self.state.clone());
+        Lake { folder, table, errors, state, admin: loopback() }
+    }
+
     /// The `[lake]` section.
     pub fn section(&self) -> String {
         let (url, errors, state) = (self.table.url(), self.errors.url(), self.state.url());
@@ -224,17 +231,32 @@ pub struct Running {
 impl Running {
     /// Writes the config (`version` and `[admin]` are added) and starts; returns when `/healthz` says 200.
     pub fn start(lake: &Lake, sections: &str) -> Running {
-        let running = Running::spawn(lake, sections);
-        running.until_healthy()
+        Running::start_task(lake, sections, "0/1")
+    }
+
+    /// The same for one process of a split.
+    pub fn start_task(lake: &Lake, sections: &str, task: &str) -> Running {
+        Running::spawn_task(lake, sections, task).until_healthy()
     }
 
     /// Starts, without waiting.
     pub fn spawn(lake: &Lake, sections: &str) -> Running {
+        Running::spawn_task(lake, sections, "0/1")
+    }
+
+    pub fn spawn_task(lake: &Lake, sections: &str, task: &str) -> Running {
         let config = lake.config(sections);
         let log = lake.file("stderr.log");
         let sink = File::options().create(true).append(true).open(&log).expect("a log file");
         let mut command = command();
-        command.arg("run").arg("--config").arg(config).current_dir(root()).stdout(Stdio::null()).stderr(sink);
+        command
+            .arg("run")
+            .arg("--config")
+            .arg(config)
+            .args(["--task", task])
+            .current_dir(root())
+            .stdout(Stdio::null())
+            .stderr(sink);
         Running { child: command.spawn().expect("alluvium starts"), admin: lake.admin.clone(), log }
     }
 

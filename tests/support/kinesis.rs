@@ -89,6 +89,25 @@ impl Stream {
         self.wait_until_active();
     }
 
+    /// Names of the registered consumers.
+    pub fn consumers(&self) -> Vec<String> {
+        let answer = block_on(self.client.list_stream_consumers().stream_arn(self.arn()).send());
+        let names = answer.expect("consumers list").consumers().iter().map(|c| c.consumer_name().to_string()).collect();
+        names
+    }
+
+    /// Takes a consumer's registration back, whoever reads with it.
+    pub fn deregister(&self, consumer: &str) {
+        let call = self.client.deregister_stream_consumer().stream_arn(self.arn()).consumer_name(consumer);
+        block_on(call.send()).expect("the consumer is there");
+    }
+
+    fn arn(&self) -> String {
+        let answer = block_on(self.client.describe_stream_summary().stream_name(&self.name).send());
+        let summary = answer.expect("the stream is there").stream_description_summary;
+        summary.expect("a summary").stream_arn
+    }
+
     fn wait_until_active(&self) {
         wait_for(&format!("stream {} to be active", self.name), 60, || {
             let call = self.client.describe_stream_summary().stream_name(&self.name).send();

@@ -16,6 +16,7 @@ pub mod kinesis;
 pub mod listed_source;
 pub mod log;
 pub mod loose_store;
+pub mod numbered;
 pub mod pipeline;
 pub mod s3;
 pub mod tmpfs;

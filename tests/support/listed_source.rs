@@ -53,7 +53,15 @@ impl ListedSource {
             at += records.len();
             let to = records.last().expect("at least one").position.clone();
             let span = Span::new(std::mem::replace(&mut from, to.clone()), to);
-            out.push(Batch { shard: shard.clone(), span, records, behind_ms: None, last: false, permit: None });
+            out.push(Batch {
+                shard: shard.clone(),
+                span,
+                records,
+                behind_ms: None,
+                seen_at: None,
+                last: false,
+                permit: None,
+            });
         }
         out
     }
@@ -70,7 +78,7 @@ impl ListedSource {
 impl Source for ListedSource {
     async fn run(&self, claims: Claims, out: mpsc::Sender<Batch>, stop: CancellationToken) -> Result<(), SourceError> {
         for (shard, end) in &self.ends {
-            let resume = claims.claim(shard.clone(), Start::TrimHorizon).await?;
+            let resume = claims.claim_own(shard.clone(), Start::TrimHorizon).await?;
             self.send(shard, &Span::new(resume.after, end.clone()), &out).await?;
         }
         stop.cancelled().await;
@@ -82,6 +90,7 @@ impl Source for ListedSource {
         shard: &ShardId,
         _start: &Start,
         span: &Span,
+        _seen_at: Option<i64>,
         out: mpsc::Sender<Batch>,
     ) -> Result<(), SourceError> {
         self.send(shard, span, &out).await

@@ -28,7 +28,7 @@ fn is_entry(path: &str) -> bool {
 fn cuts(body: Body) -> Vec<Cut> {
     match body {
         Body::Cut(cut) => vec![cut],
-        Body::Open { state, .. } | Body::Checkpoint(state) => state.unfinished,
+        Body::Open { state, .. } | Body::Take { state, .. } | Body::Checkpoint(state) => state.unfinished,
         Body::Claim { .. } | Body::Stored | Body::Redone | Body::Release { .. } | Body::Seal { .. } => vec![],
     }
 }

@@ -11,10 +11,10 @@ use ingest::source::Source;
 use schemas::position::{Position, ShardId};
 use schemas::rules::Rules;
 use tokio_util::sync::CancellationToken;
-use writer::Writer;
 use writer::settings::BufferSettings;
 use writer::shared::{Clock, Shared};
 use writer::store::Lake;
+use writer::{Scope, Writer};
 
 use crate::listed_source::ListedSource;
 
@@ -41,7 +41,9 @@ impl Run {
         let (metrics, clock) = (Metrics::default(), Clock::new(|| 1_000));
         let shared = Arc::new(Shared::new(self.buffers.memory, clock, Arc::new(metrics.writer.clone())));
         let files = router.file_rules().clone();
-        let opened = Writer::open(&self.writer, self.lake, self.buffers, files, &self.rules, shared.clone()).await?;
+        let scope = Scope::all();
+        let opened =
+            Writer::open(&self.writer, self.lake, self.buffers, files, &self.rules, shared.clone(), &scope).await?;
         let pipeline = Pipeline::open(opened, router, source, metrics.ingest.clone(), &[]).await?;
         let stop = CancellationToken::new();
         let mut running = tokio::spawn(pipeline.run(stop.clone()));

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
-use schemas::log_entry::Progress;
+use schemas::log_entry::{Progress, ShardState};
 use schemas::position::{Position, ShardId, Span};
 
 use crate::error::WriterError;
@@ -20,16 +20,31 @@ struct Track {
     at_end: bool,
     /// Positions before unstored rows, counted.
     holds: BTreeMap<Position, u32>,
+    /// When the shard was last seen to hold nothing beyond `read_through`, milliseconds since the epoch.
+    seen_at: Option<i64>,
     /// What the log already says.
     logged: Progress,
 }
 
+/// An idle shard's last look goes into the log so often, in milliseconds: often enough against a retention of days.
+pub const SEEN_EVERY_MS: i64 = 600_000;
+
 impl Track {
     fn progress(&self) -> Progress {
+        let drained = self.at_end;
         match self.holds.keys().next() {
-            Some(held) => Progress { watermark: held.clone(), ended: false },
-            None => Progress { watermark: self.read_through.clone(), ended: self.at_end },
+            // What was seen beyond the rows that hold it says nothing of them.
+            Some(held) => Progress { watermark: held.clone(), ended: false, drained, seen_at: self.logged.seen_at },
+            None => Progress { watermark: self.read_through.clone(), ended: drained, drained, seen_at: self.seen_at },
         }
+    }
+
+    /// Whether the log should hear of it. That nothing came is worth an entry now and then.
+    fn has_moved(&self) -> bool {
+        let now = self.progress();
+        let seen = |progress: &Progress| progress.seen_at.unwrap_or(i64::MIN);
+        Progress { seen_at: self.logged.seen_at, ..now.clone() } != self.logged
+            || seen(&now) >= seen(&self.logged).saturating_add(SEEN_EVERY_MS)
     }
 
     fn hold(&mut self, before: &Position) {
@@ -57,11 +72,28 @@ impl Shards {
         self.tracks.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// A shard is owned from here on; everything up to `watermark` is stored.
-    pub fn own(&self, shard: &ShardId, watermark: Position, ended: bool) {
-        let logged = Progress { watermark: watermark.clone(), ended };
-        let track = Track { read_through: watermark, at_end: ended, holds: BTreeMap::new(), logged };
+    /// A shard is owned from here on; everything up to its watermark is stored.
+    pub fn own(&self, shard: &ShardId, state: &ShardState) {
+        let ShardState { watermark, ended, seen_at, .. } = state.clone();
+        let logged = Progress { watermark: watermark.clone(), ended, drained: state.drained, seen_at };
+        let track = Track { read_through: watermark, at_end: ended, holds: BTreeMap::new(), seen_at, logged };
         self.lock().insert(shard.clone(), track);
+    }
+
+    /// The shard is somebody else's from here on.
+    pub fn disown(&self, shard: &ShardId) {
+        self.lock().remove(shard);
+    }
+
+    pub fn is_owned(&self, shard: &ShardId) -> bool {
+        self.lock().contains_key(shard)
+    }
+
+    /// At this instant the shard held nothing beyond what was read of it.
+    pub fn seen(&self, shard: &ShardId, at: i64) {
+        if let Some(track) = self.lock().get_mut(shard) {
+            track.seen_at = track.seen_at.max(Some(at));
+        }
     }
 
     /// A span enters flight. It must chain: a gap would be a loss, an overlap a repetition.
@@ -116,8 +148,8 @@ impl Shards {
     pub fn moved(&self) -> BTreeMap<ShardId, Progress> {
         let mut out = BTreeMap::new();
         for (shard, track) in self.lock().iter_mut() {
-            let now = track.progress();
-            if now != track.logged {
+            if track.has_moved() {
+                let now = track.progress();
                 track.logged = now.clone();
                 out.insert(shard.clone(), now);
             }
@@ -126,7 +158,7 @@ impl Shards {
     }
 
     pub fn has_moved(&self) -> bool {
-        self.lock().values().any(|track| track.progress() != track.logged)
+        self.lock().values().any(Track::has_moved)
     }
 
     /// How far the shard was read.
@@ -148,6 +180,11 @@ mod tests {
         Position::from_numbers(number, 0)
     }
 
+    fn state(watermark: u64) -> ShardState {
+        let fresh = ShardState::new(schemas::log_entry::Start::TrimHorizon, "r");
+        ShardState { watermark: at(watermark), ..fresh }
+    }
+
     fn watermark(shards: &Shards, shard: &ShardId) -> Position {
         shards.lock()[shard].progress().watermark
     }
@@ -156,7 +193,7 @@ mod tests {
     fn a_span_that_does_not_chain_is_refused() {
         let (shards, shard) = (Shards::default(), ShardId::new("s"));
         assert!(shards.enter(&shard, &Span::new(at(0), at(1))).is_err(), "not owned");
-        shards.own(&shard, at(5), false);
+        shards.own(&shard, &state(5));
         for (from, to) in [(4, 6), (6, 7), (5, 4)] {
             assert!(shards.enter(&shard, &Span::new(at(from), at(to))).is_err(), "({from},{to}]");
         }
@@ -166,7 +203,7 @@ mod tests {
     #[test]
     fn a_batch_in_flight_holds_the_watermark() {
         let (shards, shard) = (Shards::default(), ShardId::new("s"));
-        shards.own(&shard, at(5), false);
+        shards.own(&shard, &state(5));
         let span = Span::new(at(5), at(9));
         shards.enter(&shard, &span).expect("chains");
         assert_eq!(watermark(&shards, &shard), at(5));
@@ -175,8 +212,23 @@ mod tests {
         assert_eq!(watermark(&shards, &shard), at(6));
         assert!(!shards.moved()[&shard].ended);
         shards.let_go([(&shard, &at(6))]);
-        assert_eq!(shards.moved()[&shard], Progress { watermark: at(9), ended: true });
+        let end = Progress { watermark: at(9), ended: true, drained: true, seen_at: None };
+        assert_eq!(shards.moved()[&shard], end);
         assert!(shards.moved().is_empty() && !shards.has_moved());
+    }
+
+    #[test]
+    fn that_nothing_came_is_worth_an_entry_now_and_then() {
+        let (shards, shard) = (Shards::default(), ShardId::new("s"));
+        shards.own(&shard, &state(5));
+        shards.seen(&shard, 1_000_000);
+        assert_eq!(shards.moved()[&shard].seen_at, Some(1_000_000));
+        shards.seen(&shard, 1_000_000 + SEEN_EVERY_MS - 1);
+        assert!(!shards.has_moved());
+        shards.seen(&shard, 1_000_000 + SEEN_EVERY_MS);
+        assert!(shards.has_moved());
+        shards.hold(&shard, &at(5));
+        assert!(!shards.has_moved(), "a row that is not stored: what was seen beyond it does not count");
     }
 
     proptest! {
@@ -185,7 +237,7 @@ mod tests {
         #[test]
         fn watermark_never_passes_an_unstored_row(keys in prop::collection::vec(0u8..6, 1..60), order in any::<u64>()) {
             let (shards, shard) = (Shards::default(), ShardId::new("s"));
-            shards.own(&shard, at(0), false);
+            shards.own(&shard, &state(0));
             let mut open: BTreeMap<u8, (Position, Vec<u64>)> = BTreeMap::new();
             let mut unstored: std::collections::BTreeSet<u64> = Default::default();
             let mut seed = order;

@@ -143,6 +143,15 @@ impl Store {
         }
     }
 
+    /// The object's size in bytes, `None` if there is none.
+    pub async fn size(&self, relative: &str) -> Result<Option<u64>, WriterError> {
+        match self.inner.head(&self.path(relative)?).await {
+            Ok(meta) => Ok(Some(meta.size)),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(e) => Err(self.failed("look for", relative, &e)),
+        }
+    }
+
     /// Names below `folder` (relative to this store), in byte order, those after `after` if given.
     pub async fn list(&self, folder: &str, after: Option<&str>) -> Result<Vec<String>, WriterError> {
         let path = self.path(folder)?;

@@ -1,11 +1,11 @@
 //! The writer as the pipeline sees it: own shards, take spans in row by row, cut what is due.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 use schemas::layout;
-use schemas::log_entry::{Body, Carried, FlushReason, Progress, ShardState, Start, Target};
+use schemas::log_entry::{Body, Carried, Cut, FlushReason, Progress, ShardState, Start, Target};
 use schemas::position::{Position, ShardId, Span};
 use schemas::rules::Rules;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -16,8 +16,9 @@ use crate::buffer::{Buffer, Buffers, Pushed, policy};
 use crate::commit::committer::{Committer, ORDERS_MAX, Order};
 use crate::commit::cut::{CUT_FILES_MAX, FileRules, Frozen};
 use crate::commit::log::Log;
-use crate::commit::redo::{self, Redo};
-use crate::commit::takeover;
+use crate::commit::others::{Others, ShardStanding};
+use crate::commit::redo::{self, MayMiss, Redo};
+use crate::commit::takeover::{self, Taking};
 use crate::error::WriterError;
 use crate::settings::BufferSettings;
 use crate::shared::Shared;
@@ -38,8 +39,12 @@ pub struct Writer {
     buffers: Buffers,
     /// Taken out of `buffers`, not ordered yet.
     frozen: Vec<(Buffer, FlushReason)>,
+    /// Shards that rows refer to by index: owned ones, and those whose rows an inherited cut holds.
     names: Arc<Vec<ShardId>>,
     index: HashMap<ShardId, u32>,
+    /// Shards that have or had an owner, as far as we know.
+    had: BTreeSet<ShardId>,
+    others: Others,
     orders: mpsc::Sender<Order>,
     committer: Option<JoinHandle<Result<(), WriterError>>>,
     next_cut: u64,
@@ -56,17 +61,48 @@ pub struct Intake {
     now: i64,
 }
 
+/// Which shards of the state a writer takes over at its start, and how far it goes for them.
+pub struct Scope<'a> {
+    pub wants: &'a (dyn Fn(&ShardId) -> bool + Send + Sync),
+    pub taking: Taking,
+}
+
+impl Scope<'_> {
+    /// Every shard there is, by force: one process that owns the table.
+    pub fn all() -> Scope<'static> {
+        Scope { wants: &|_| true, taking: Taking::Force }
+    }
+}
+
+impl std::fmt::Debug for Scope<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Scope {{ taking: {:?} }}", self.taking)
+    }
+}
+
+/// What asking for a shard came to.
+#[derive(Debug)]
+pub enum Taken {
+    /// It is this writer's, with what its former owner has left (to be settled before it is read).
+    Ours(Box<Carried>),
+    /// It belongs to another writer.
+    Theirs { writer: String },
+}
+
 /// What was found at the start, for the pipeline to finish.
 #[derive(Debug)]
 pub struct Opened {
     pub writer: Writer,
     pub carried: Carried,
+    /// Shards that were wanted and are another writer's.
+    pub theirs: BTreeMap<ShardId, String>,
     /// Watermarks that are written down, of every shard that has moved.
     pub written: watch::Receiver<BTreeMap<ShardId, Progress>>,
 }
 
 impl Writer {
-    /// Proves the stores, ends former owners, takes their shards over. `id` must never have been used before.
+    /// Proves the stores, ends former owners, takes their shards over as far as `scope` says. `id` must never have been used
+    /// before.
     pub async fn open(
         id: &str,
         lake: Lake,
@@ -74,11 +110,14 @@ impl Writer {
         rules: FileRules,
         document: &Rules,
         shared: Arc<Shared>,
+        scope: &Scope<'_>,
     ) -> Result<Opened, WriterError> {
         lake.probe(id).await?;
         keep_rules(&lake, &rules.fingerprint, document).await?;
-        let mut left = takeover::inherit(&lake.state, id, shared.clock.now()).await?;
-        left.carried.next_cut = 0;
+        let mut owners = takeover::owners(&lake.state).await?;
+        let had: BTreeSet<ShardId> = owners.keys().cloned().collect();
+        owners.retain(|shard, _| (scope.wants)(shard));
+        let mut left = takeover::inherit(&lake.state, id, owners, &scope.taking, shared.clock.now()).await?;
         left.carried.shards.values_mut().for_each(|state| state.epoch += 1);
         let mut log = Log::new(lake.state.clone(), id);
         let open = Body::Open { after: left.after, state: left.carried.clone() };
@@ -98,19 +137,30 @@ impl Writer {
             frozen: Vec::new(),
             names: Arc::default(),
             index: HashMap::new(),
+            had,
+            others: Others::default(),
             orders,
             committer: Some(tokio::spawn(committer.run(received))),
             next_cut: 0,
         };
-        left.carried.shards.iter().for_each(|(shard, state)| writer.own(shard, state));
-        Ok(Opened { writer, carried: left.carried, written })
+        writer.own(&left.carried);
+        Ok(Opened { writer, carried: left.carried, theirs: left.theirs, written })
     }
 
-    fn own(&mut self, shard: &ShardId, state: &ShardState) {
-        self.shared.shards.own(shard, state.watermark.clone(), state.ended);
-        let index = self.names.len() as u32;
-        Arc::make_mut(&mut self.names).push(shard.clone());
-        self.index.insert(shard.clone(), index);
+    fn own(&mut self, carried: &Carried) {
+        for (shard, state) in &carried.shards {
+            self.shared.shards.own(shard, state);
+            self.know(shard);
+        }
+        carried.foreign.keys().for_each(|shard| self.know(shard));
+    }
+
+    /// Rows of the shard may be named by index from here on.
+    fn know(&mut self, shard: &ShardId) {
+        if !self.index.contains_key(shard) {
+            self.index.insert(shard.clone(), self.names.len() as u32);
+            Arc::make_mut(&mut self.names).push(shard.clone());
+        }
     }
 
     pub fn id(&self) -> &str {
@@ -126,23 +176,75 @@ impl Writer {
     }
 
     pub fn owns(&self, shard: &ShardId) -> bool {
-        self.index.contains_key(shard)
+        self.shared.shards.is_owned(shard)
     }
 
-    /// Makes a shard that nobody has owned yet this writer's own.
-    pub async fn claim(&mut self, shard: &ShardId, start: Start) -> Result<(), WriterError> {
-        let state = ShardState {
-            epoch: 1,
-            start,
-            watermark: Position::zero(),
-            ended: false,
-            rules: self.rules.fingerprint.to_string(),
-            marks: BTreeMap::new(),
+    /// Makes a shard this writer's own, if it may be had. One that nobody has owned begins at `start`. A sealed or released
+    /// owner's work is in the answer, and has to be settled.
+    pub async fn take(&mut self, shard: &ShardId, start: Start, taking: &Taking) -> Result<Taken, WriterError> {
+        if !self.had.contains(shard) && self.claim(shard, start.clone()).await? {
+            let state = ShardState::new(start, &self.rules.fingerprint);
+            let shards = BTreeMap::from([(shard.clone(), state)]);
+            return Ok(self.taken(Carried { shards, ..Carried::default() }));
+        }
+        let owners = takeover::owners_of(&self.lake.state, std::slice::from_ref(shard)).await?;
+        let mut left = takeover::inherit(&self.lake.state, &self.id, owners, taking, self.shared.clock.now()).await?;
+        if let Some(writer) = left.theirs.remove(shard) {
+            return Ok(Taken::Theirs { writer });
+        }
+        let Some(state) = left.carried.shards.get_mut(shard) else {
+            return Err(WriterError::Corrupt(format!(
+                "shard {shard}: another process has an epoch of it that is gone"
+            )));
         };
-        let shards = BTreeMap::from([(shard.clone(), state.clone())]);
-        self.ask(|reply| Order::Claim { shards, reply }).await?;
-        self.own(shard, &state);
-        Ok(())
+        state.epoch += 1;
+        let epoch = state.epoch;
+        let body = Body::Take { after: left.after, state: left.carried.clone() };
+        match self.ask_to_own(shard, epoch, body).await? {
+            Some(writer) => Ok(Taken::Theirs { writer }),
+            None => Ok(self.taken(left.carried)),
+        }
+    }
+
+    fn taken(&mut self, carried: Carried) -> Taken {
+        self.had.extend(carried.shards.keys().cloned());
+        self.own(&carried);
+        Taken::Ours(Box::new(carried))
+    }
+
+    /// Whether a shard that we have not seen an owner of is ours from here on.
+    async fn claim(&mut self, shard: &ShardId, start: Start) -> Result<bool, WriterError> {
+        let state = ShardState::new(start, &self.rules.fingerprint);
+        let body = Body::Claim { shards: BTreeMap::from([(shard.clone(), state)]) };
+        let faster = self.ask_to_own(shard, 1, body).await?;
+        self.had.insert(shard.clone());
+        Ok(faster.is_none())
+    }
+
+    async fn ask_to_own(&mut self, shard: &ShardId, epoch: u64, body: Body) -> Result<Option<String>, WriterError> {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::Own { shard: shard.clone(), epoch, body: Box::new(body), reply }).await?;
+        match answer.await {
+            Ok(faster) => Ok(faster),
+            Err(_) => Err(self.why_stopped().await),
+        }
+    }
+
+    /// Cuts what is open of a shard, stores it and gives the shard up: anyone may take it without a seal. Every batch of it must
+    /// have been taken in.
+    pub async fn release_shard(&mut self, shard: &ShardId) -> Result<(), WriterError> {
+        let index = self.index_of(shard)?;
+        let of = |buffer: &Buffer| buffer.before.contains_key(&index).then_some(FlushReason::Release);
+        let open = self.buffers.take_due(of);
+        self.frozen.extend(open);
+        self.cut_frozen().await?;
+        let shard = shard.clone();
+        self.ask(|reply| Order::ReleaseShard { shard, reply }).await
+    }
+
+    /// What other writers' logs say of these shards.
+    pub async fn standing(&mut self, shards: &[ShardId]) -> Result<BTreeMap<ShardId, ShardStanding>, WriterError> {
+        self.others.standing(&self.lake.state, shards).await
     }
 
     /// Waits until the memory cap leaves room for another batch.
@@ -286,14 +388,15 @@ impl Writer {
         self.join().await
     }
 
-    /// Files of unfinished cuts made under these rules, to be filled by reading their spans again, in groups that fit the memory
-    /// that open buffers may take.
-    pub fn redo(&self, carried: &Carried, fingerprint: &str) -> Vec<Redo> {
+    /// Files of unfinished cuts made under these rules that are not stored, to be filled by reading their spans again, in groups
+    /// that fit the memory that open buffers may take.
+    pub async fn redo(&self, carried: &Carried, fingerprint: &str) -> Result<Vec<Redo>, WriterError> {
         let memory = self.settings.memory / 100 * policy::MEMORY_LOW_PERCENT;
-        redo::groups(carried.unfinished.iter().filter(|cut| cut.rules == fingerprint), &self.names, memory)
+        let cuts: Vec<&Cut> = carried.unfinished.iter().filter(|cut| cut.rules == fingerprint).collect();
+        Ok(redo::groups(&redo::missing(&self.lake, &cuts).await?, &self.names, memory))
     }
 
-    /// A row of an owned shard, for [`Redo::offer`].
+    /// A row of a shard whose spans are read again, for [`Redo::offer`].
     pub fn row_in<'a>(
         &self,
         shard: &ShardId,
@@ -304,9 +407,9 @@ impl Writer {
         Ok(RowIn { shard: self.index_of(shard)?, position, arrived_at, data })
     }
 
-    /// Stores the files of `redo`.
-    pub async fn store_redo(&self, redo: Redo) -> Result<usize, WriterError> {
-        redo.store(&self.lake, &self.names, &self.rules).await
+    /// Stores the files of `redo`. A file may hold fewer rows than it had where rows of a span of it `may_miss`.
+    pub async fn store_redo(&self, redo: Redo, may_miss: &MayMiss<'_>) -> Result<usize, WriterError> {
+        redo.store(&self.lake, &self.names, &self.rules, may_miss).await
     }
 
     /// Writes down that all inherited cuts are stored.

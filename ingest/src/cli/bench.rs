@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::{BenchArgs, CliError};
-use crate::assemble;
+use crate::assemble::{self, Ownership, Share};
 use crate::metrics::Metrics;
 use crate::source::file::FileSource;
+use crate::source::split::Task;
 
 /// Feeds the file through decode, keys, guard, buffers, encode, log and store, then ends.
 pub async fn run(args: BenchArgs) -> Result<(), CliError> {
@@ -14,7 +15,8 @@ pub async fn run(args: BenchArgs) -> Result<(), CliError> {
     let source = Arc::new(FileSource::new(&args.file, clock.now()));
     let stop = tokio_util::sync::CancellationToken::new();
     super::run::stop_on_signals(stop.clone())?;
-    let (pipeline, _) = assemble::pipeline(&config, source, &metrics, &clock, &[]).await?;
+    let ownership = Ownership::at_start(Share::Task(Task::WHOLE));
+    let (pipeline, _) = assemble::pipeline(&config, source, &metrics, &clock, &[], &ownership).await?;
     pipeline.run(stop).await?;
     let (records, bytes) = (metrics.ingest.incoming_records.get(), metrics.ingest.incoming_bytes.get());
     let objects = metrics.writer.delivery_to_s3_success.get();

@@ -23,10 +23,11 @@ use writer::store::Lake;
 
 use super::demo_summary::summary;
 use super::{CliError, DemoArgs};
-use crate::assemble;
+use crate::assemble::{self, Ownership};
 use crate::config::{self, Config};
 use crate::metrics::Metrics;
 use crate::source::intake::IntakeSource;
+use crate::source::split::Task;
 
 /// The events, and the table they are written to.
 const EVENTS: &[u8] = include_bytes!("../../data/sp500/events.ndjson.gz");
@@ -79,9 +80,10 @@ fn events() -> Result<Vec<Vec<u8>>, CliError> {
 /// Posts what was not posted yet while the pipeline runs; ends when all of it is stored. Gives how many events were ever posted.
 async fn post_and_store(config: &Config, events: &[Vec<u8>], stop: CancellationToken) -> Result<usize, CliError> {
     let (metrics, clock) = (Metrics::default(), assemble::wall_clock());
-    let opened = assemble::source(&config.source, &clock).await?;
+    let opened = assemble::source(&config.source, Task::WHOLE, &clock).await?;
     let intake = opened.intake.ok_or_else(|| CliError::input("the demo's configuration needs [source.intake]"))?;
-    let (pipeline, shared) = assemble::pipeline(config, opened.source, &metrics, &clock, &[]).await?;
+    let ownership = Ownership::at_start(opened.share);
+    let (pipeline, shared) = assemble::pipeline(config, opened.source, &metrics, &clock, &[], &ownership).await?;
     let running = tokio::spawn(pipeline.run(stop.clone()));
     let bar = progress_bar(events.len());
     let work = async {

@@ -87,6 +87,7 @@ impl From<SourceError> for CliError {
     fn from(error: SourceError) -> Self {
         let kind = match error {
             SourceError::Config(_) => Kind::Input,
+            SourceError::Taken { .. } => Kind::Fenced,
             SourceError::Environment { .. } | SourceError::Lost { .. } | SourceError::Closed => Kind::Environment,
         };
         CliError { kind, message: error.to_string() }
@@ -98,7 +99,7 @@ impl From<RunError> for CliError {
         let kind = match error {
             RunError::Input(_) => Kind::Input,
             RunError::Environment(_) => Kind::Environment,
-            RunError::Fenced(_) => Kind::Fenced,
+            RunError::Fenced(_) | RunError::NothingLeft(_) => Kind::Fenced,
         };
         CliError { kind, message: error.to_string() }
     }

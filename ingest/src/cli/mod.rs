@@ -19,6 +19,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, Config};
 use crate::logs::LogFormat;
+use crate::source::loss::AcceptedLoss;
+use crate::source::split::Task;
 pub use error::{CliError, Kind};
 
 /// JSON events in, partitioned Parquet out, exactly once
@@ -67,9 +69,13 @@ pub struct RunArgs {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-    /// Give up a shard that the source no longer has, and with it what it held unread; can be repeated
-    #[arg(long, value_name = "SHARD")]
-    pub accept_loss: Vec<String>,
+    /// Read this process's part of the shards only: process I of N, counted from 0
+    #[arg(long, value_name = "I/N", default_value_t = Task::WHOLE)]
+    pub task: Task,
+    /// Go on without records that the source no longer has: SHARD if it is gone with all it held unread, SHARD:FROM-TO if
+    /// retention took what stood between two positions, SHARD:FROM- for all that is missing behind one; can be repeated
+    #[arg(long, value_name = "LOSS")]
+    pub accept_loss: Vec<AcceptedLoss>,
 }
 
 /// Arguments of `check`.

@@ -3,18 +3,21 @@
 use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
-use schemas::position::ShardId;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use writer::shared::Clock;
 
 use super::{CliError, RunArgs};
 use crate::admin::{self, Admin, Health};
-use crate::assemble::{self, Counters};
+use crate::assemble::{self, Counters, Ownership};
 use crate::config::{Config, SourceConfig};
+use crate::error::RunError;
 use crate::metrics::Metrics;
 use crate::metrics::sources;
-use crate::source::READ_AHEAD_BATCHES;
+use crate::source::loss::AcceptedLoss;
+use crate::source::split::Task;
+use crate::source::{READ_AHEAD_BATCHES, Source};
 
 /// Exit code after a second signal: not everything read is stored, and the next start does it.
 const STOPPED_AT_ONCE: i32 = 130;
@@ -24,25 +27,29 @@ const STARTING: &str = "start";
 
 /// Consumes until SIGTERM or SIGINT, then cuts, stores, releases.
 pub async fn run(args: RunArgs) -> Result<(), CliError> {
-    let config = super::load(&args.config)?;
-    let accept_loss: Vec<ShardId> = args.accept_loss.into_iter().map(ShardId::new).collect();
+    let mut config = super::load(&args.config)?;
+    let accept_loss = args.accept_loss;
+    if let SourceConfig::Kinesis { settings, .. } = &mut config.source {
+        settings.accepted_loss.clone_from(&accept_loss);
+    }
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
     let served = CancellationToken::new();
-    let outcome = consume(&config, &accept_loss, stop, served.child_token()).await;
+    let outcome = consume(&config, args.task, &accept_loss, stop, served.child_token()).await;
     served.cancel();
     outcome
 }
 
 async fn consume(
     config: &Config,
-    accept_loss: &[ShardId],
+    task: Task,
+    accept_loss: &[AcceptedLoss],
     stop: CancellationToken,
     served: CancellationToken,
 ) -> Result<(), CliError> {
     let (metrics, health, clock) = (Metrics::default(), Health::default(), assemble::wall_clock());
     health.failing(STARTING, "taking over what is there");
-    let opening = assemble::source(&config.source, &clock);
+    let opening = assemble::source(&config.source, task, &clock);
     let Some(opened) = stop.run_until_cancelled(opening).await else { return Ok(()) };
     let opened = opened?;
     let mut counters = opened.counters;
@@ -50,15 +57,48 @@ async fn consume(
         counters.intake = Some(assemble::forward(settings, to, &clock, served.clone()).await?);
     }
     serve_admin(config, registry(&metrics, counters), &health, served).await?;
-    // A stop while starting leaves what a crash would leave: nothing is half done that the next start does not finish.
-    let starting = assemble::pipeline(config, opened.source, &metrics, &clock, accept_loss);
-    let Some(started) = stop.run_until_cancelled(starting).await else { return Ok(()) };
-    let (pipeline, _) = started?;
-    health.recovered(STARTING);
-    tracing::info!("reading");
-    pipeline.run(stop).await?;
-    tracing::info!("stopped: everything read is stored");
-    Ok(())
+    let mut ownership = Ownership::at_start(opened.share);
+    loop {
+        let run = Run { config, accept_loss, metrics: &metrics, clock: &clock, health: &health };
+        match run.once(opened.source.clone(), &ownership, stop.clone()).await {
+            // Another process took some of our shards. What is left of them is read on, by a new writer.
+            Err(RunError::Fenced(why)) if matches!(config.source, SourceConfig::Kinesis { .. }) => {
+                tracing::warn!(why, "this writer was ended: starting again with what is left");
+                health.failing(STARTING, "taking over what is left");
+                metrics.ingest.writer_restarts.inc();
+                ownership = ownership.after_fence();
+            }
+            ended => return Ok(ended?),
+        }
+    }
+}
+
+/// One writer's time.
+struct Run<'a> {
+    config: &'a Config,
+    accept_loss: &'a [AcceptedLoss],
+    metrics: &'a Metrics,
+    clock: &'a Clock,
+    health: &'a Health,
+}
+
+impl Run<'_> {
+    async fn once(
+        &self,
+        source: Arc<dyn Source>,
+        ownership: &Ownership,
+        stop: CancellationToken,
+    ) -> Result<(), RunError> {
+        // A stop while starting leaves what a crash would leave: nothing is half done that the next start does not finish.
+        let starting = assemble::pipeline(self.config, source, self.metrics, self.clock, self.accept_loss, ownership);
+        let Some(started) = stop.run_until_cancelled(starting).await else { return Ok(()) };
+        let (pipeline, _) = started?;
+        self.health.recovered(STARTING);
+        tracing::info!("reading");
+        pipeline.run(stop).await?;
+        tracing::info!("stopped: everything read is stored");
+        Ok(())
+    }
 }
 
 /// Everything there is to count.

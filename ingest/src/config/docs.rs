@@ -31,7 +31,7 @@ pub fn markdown() -> String {
     let mut out = INTRO.to_string();
     for section in SECTIONS {
         let need = need(section);
-        push(&mut out, format_args!("\n## `[{}]`\n\n{}{}\n", section.name, section.doc, need));
+        push(&mut out, format_args!("\n## `[{}{}]`\n\n{}{}\n", section.name, suffix(section), section.doc, need));
         if section.name == "keys" {
             push(&mut out, format_args!("\n```toml\n{KEYS_SAMPLE}```\n"));
         }
@@ -64,13 +64,20 @@ fn need(section: &Section) -> &'static str {
         Need::Optional => " Optional: left out, the defaults hold.",
         Need::Source => " Exactly one source is there.",
         Need::Switch => " Optional: left out, it is off.",
+        Need::Named => " Optional: any number of them, each with a name of its own.",
         Need::NotYet(_) => "",
     }
+}
+
+/// What stands behind a section's name in a header.
+fn suffix(section: &Section) -> &'static str {
+    if section.need == Need::Named { ".<name>" } else { "" }
 }
 
 fn takes(kind: Kind) -> String {
     match kind {
         Kind::Text => "text".into(),
+        Kind::Secret => "secret".into(),
         Kind::Path => "path".into(),
         Kind::HttpUrl => "`http://` or `https://` URL".into(),
         Kind::Place => "place".into(),
@@ -106,13 +113,14 @@ pub fn sample() -> String {
         out.push('\n');
         comment(&mut out, section.doc);
         // The sample reads a stream; the other source and the forwarding intake are shown, but off.
-        let off = matches!(section.name, "source.intake" | "intake");
+        let off = matches!(section.name, "source.intake" | "intake" | "credentials");
         let hash = if off { "# " } else { "" };
         if section.name == "keys" {
             out.push_str(KEYS_SAMPLE);
             continue;
         }
-        push(&mut out, format_args!("{hash}[{}]\n", section.name));
+        let example = if section.need == Need::Named { ".uploader" } else { "" };
+        push(&mut out, format_args!("{hash}[{}{example}]\n", section.name));
         for field in section.fields {
             sample_field(&mut out, field, off);
         }
@@ -182,8 +190,12 @@ fn section_schema(section: &Section) -> Json {
     let there = || section.fields.iter().filter(|f| !matches!(f.fallback, Fallback::NotYet(_)));
     let properties: Map<String, Json> = there().map(|f| (f.name.to_string(), field_schema(f))).collect();
     let required: Vec<&str> = there().filter(|f| f.fallback == Fallback::Required).map(|f| f.name).collect();
-    json!({"type": "object", "description": section.doc, "properties": properties, "required": required,
-        "additionalProperties": false})
+    let one = json!({"type": "object", "description": section.doc, "properties": properties, "required": required,
+        "additionalProperties": false});
+    match section.need {
+        Need::Named => json!({"type": "object", "description": section.doc, "additionalProperties": one}),
+        _ => one,
+    }
 }
 
 fn field_schema(field: &Field) -> Json {
@@ -210,16 +222,25 @@ fn field_schema(field: &Field) -> Json {
 pub(super) fn shown(typed: &Typed) -> Json {
     let mut sections = Map::from_iter([("version".to_string(), json!(VERSION))]);
     for section in SECTIONS.iter().filter(|s| typed.has(s.name) || s.need == Need::Optional) {
-        let mut fields = Map::new();
-        if section.name == "keys" {
-            fields.extend(typed.keys.iter().map(|k| (k.name.clone(), json!(k.typed))));
+        sections.insert(section.name.to_string(), shown_section(typed, section.name, section));
+    }
+    for section in SECTIONS.iter().filter(|s| s.need == Need::Named) {
+        for name in typed.named(section.name) {
+            sections.insert(name.to_string(), shown_section(typed, name, section));
         }
-        for field in section.fields {
-            if let Some(text) = typed.shown(section.name, field) {
-                fields.insert(field.name.to_string(), json!(text));
-            }
-        }
-        sections.insert(section.name.to_string(), Json::Object(fields));
     }
     Json::Object(sections)
+}
+
+fn shown_section(typed: &Typed, name: &str, section: &Section) -> Json {
+    let mut fields = Map::new();
+    if section.name == "keys" {
+        fields.extend(typed.keys.iter().map(|k| (k.name.clone(), json!(k.typed))));
+    }
+    for field in section.fields {
+        if let Some(text) = typed.shown(name, field) {
+            fields.insert(field.name.to_string(), json!(text));
+        }
+    }
+    Json::Object(fields)
 }

@@ -3,6 +3,8 @@
 //! Reading, checking, `docs/config.md`, the sample file and the JSON schema all come from [`SECTIONS`]; a field that is not
 //! here does not exist.
 
+mod intake;
+
 use Fallback::{Absent, Default, NotYet, Required};
 
 /// A section, `[name]` in the file.
@@ -25,12 +27,14 @@ pub enum Need {
     Source,
     /// Left out, what it describes is off.
     Switch,
+    /// Any number of `[section.<name>]`, with names of the operator's.
+    Named,
     /// Planned; refused with this text.
     NotYet(&'static str),
 }
 
 /// A field of a section.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Field {
     pub name: &'static str,
     pub kind: Kind,
@@ -58,6 +62,8 @@ pub enum Fallback {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Text,
+    /// Text that is shown nowhere.
+    Secret,
     /// A file or folder; relative to the folder of the config file.
     Path,
     /// `http://` or `https://`.
@@ -96,11 +102,6 @@ const fn field(name: &'static str, kind: Kind, fallback: Fallback, example: &'st
 
 /// The version this program reads.
 pub const VERSION: i64 = 1;
-
-const STREAMS_DOC: &str = "Delivery streams the endpoint knows, by name; a put to another one is answered with \
-     `ResourceNotFoundException`. Their records all go to this table.";
-const REMOTE_DOC: &str = "Allow `listen` to be an address that other machines can reach. The endpoint has no authentication: put \
-     something in front of it that has.";
 
 /// All sections, in the order in which the sample shows them.
 pub static SECTIONS: &[Section] = &[
@@ -197,32 +198,7 @@ pub static SECTIONS: &[Section] = &[
         doc: "Take events over HTTP: the Amazon Data Firehose API (`PutRecord`, `PutRecordBatch`, `DescribeDeliveryStream`, \
               `ListDeliveryStreams`) for SDKs that only change their endpoint URL, and `POST /v1/events` with NDJSON. A request is \
               answered when its records are on disk in the journal.",
-        fields: &[
-            field(
-                "listen",
-                Kind::Address { off: false },
-                Default("127.0.0.1:4573"),
-                "127.0.0.1:4573",
-                "Address and port.",
-            ),
-            field("insecure_allow_remote", Kind::Flag, Default("false"), "true", REMOTE_DOC),
-            field(
-                "journal",
-                Kind::Path,
-                Required,
-                "journal",
-                "Folder of the journal. It holds records that were accepted and are not stored yet: keep it on a disk that \
-                 outlives the process.",
-            ),
-            field(
-                "journal_size",
-                Kind::Size { min: "16 MiB", max: "16 TiB" },
-                Default("4 GiB"),
-                "16 GiB",
-                "Most the journal may take on disk. Full, requests are answered with 503 until records are stored.",
-            ),
-            field("delivery_streams", Kind::Names, Default("alluvium"), "attribute-events", STREAMS_DOC),
-        ],
+        fields: intake::SOURCE,
     },
     Section {
         name: "source.replay",
@@ -235,19 +211,9 @@ pub static SECTIONS: &[Section] = &[
         need: Need::Switch,
         doc: "With `[source.kinesis]` only: take events over HTTP as `[source.intake]` does, and put them to the stream. A request \
               is answered when Kinesis has taken its records.",
-        fields: &[
-            field(
-                "listen",
-                Kind::Address { off: false },
-                Default("127.0.0.1:4573"),
-                "127.0.0.1:4573",
-                "Address and port.",
-            ),
-            field("insecure_allow_remote", Kind::Flag, Default("false"), "true", REMOTE_DOC),
-            field("delivery_streams", Kind::Names, Default("alluvium"), "attribute-events", STREAMS_DOC),
-            field("forward", Kind::Choice(&["kinesis"]), Required, "kinesis", "Where the events go."),
-        ],
+        fields: intake::FORWARDING,
     },
+    Section { name: "credentials", need: Need::Named, doc: intake::CREDENTIALS_DOC, fields: intake::CREDENTIALS },
     Section {
         name: "keys",
         need: Need::Required,
@@ -446,9 +412,10 @@ pub static SECTIONS: &[Section] = &[
     },
 ];
 
-/// The section of this name.
+/// The section of this name, or the one that `section.<name>` is one of.
 pub fn section(name: &str) -> Option<&'static Section> {
-    SECTIONS.iter().find(|s| s.name == name)
+    let of = |s: &Section| s.need == Need::Named && name.strip_prefix(s.name).is_some_and(|rest| rest.starts_with('.'));
+    SECTIONS.iter().find(|s| s.name == name || of(s))
 }
 
 impl Section {

@@ -5,6 +5,7 @@
 pub mod docs;
 pub mod env;
 pub mod fields;
+mod intake;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,7 @@ use writer::settings::{BufferSettings, LakeSettings};
 
 use crate::keys::{Budget, Keys};
 pub use env::Lookup;
-pub use source::{Forward, SourceConfig};
+pub use source::SourceConfig;
 use typed::{Key, Typed};
 use value::Value;
 
@@ -76,7 +77,8 @@ fn without_values(problem: Problem, typed: &Typed) -> Problem {
     match typed.keys.iter().filter(|key| key.typed != key.program).find(about) {
         None => problem,
         Some(Key { name, .. }) => {
-            let message = format!("key `{name}`: is no program once its variables are filled in; write it without them");
+            let message =
+                format!("key `{name}`: is no program once its variables are filled in; write it without them");
             Problem { message, ..problem }
         }
     }
@@ -94,7 +96,7 @@ pub fn load(path: &Path, lookup: Lookup<'_>) -> Result<Config, Vec<Problem>> {
     let folder =
         folder_of(path).map_err(|e| vec![Problem::new(&file, None, format!("cannot resolve its folder: {e}"))])?;
     let (typed, mut problems) = typed::read(&text, &file, &folder, lookup);
-    check_together(&typed, &file, &mut problems);
+    check_together(&typed, &file, &folder, &mut problems);
     let beside = path.parent().unwrap_or(Path::new(""));
     let table = read_table(&typed, &file, beside, &mut problems);
     let keys = match &table {
@@ -204,7 +206,7 @@ fn order_keys(typed: &Typed, spec: &TableSpec, file: &str, problems: &mut Vec<Pr
 }
 
 /// What concerns several fields.
-fn check_together(typed: &Typed, file: &str, problems: &mut Vec<Problem>) {
+fn check_together(typed: &Typed, file: &str, folder: &Path, problems: &mut Vec<Problem>) {
     let mut problem = |line: Option<usize>, message: String| problems.push(Problem::new(file, line, message));
     let consumer = typed.text("source.kinesis", "consumer");
     if let Some(Err(message)) = consumer.map(|name| source::check_consumer(&name)) {
@@ -215,17 +217,7 @@ fn check_together(typed: &Typed, file: &str, problems: &mut Vec<Problem>) {
             "[intake] forwards to the stream of [source.kinesis], which is not there; use [source.intake] alone";
         problem(typed.section_line("intake"), message.into());
     }
-    for section in ["source.intake", "intake"] {
-        let remote = typed.address(section, "listen").filter(|a| !a.ip().is_loopback());
-        if let Some(address) = remote.filter(|_| typed.has(section) && !typed.flag(section, "insecure_allow_remote")) {
-            let message = format!(
-                "`listen`: {address} can be reached from other machines, and the endpoint has no authentication; write \
-                 127.0.0.1:{}, or insecure_allow_remote = true",
-                address.port()
-            );
-            problem(typed.line(section, "listen"), message);
-        }
-    }
+    intake::check(typed, folder, &mut problem);
     if typed.text("lake", "endpoint_url").is_some_and(|u| u.starts_with("http:")) && !typed.flag("lake", "allow_http") {
         let message = "`endpoint_url` is without TLS; write allow_http = true if that is meant";
         problem(typed.line("lake", "endpoint_url"), message.into());

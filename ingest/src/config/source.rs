@@ -1,13 +1,14 @@
 //! The source's settings, and those of an intake that forwards to a stream.
 
-use std::net::SocketAddr;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use super::intake;
 use super::typed::Typed;
 use super::value::Value;
 use crate::source::intake::IntakeSettings;
+use crate::source::intake::settings::EndpointSettings;
 use crate::source::kinesis::{KinesisSettings, ReaderSetting};
 
 /// Where records come from.
@@ -16,26 +17,17 @@ pub enum SourceConfig {
     Kinesis {
         settings: KinesisSettings,
         /// `[intake]`: an endpoint that puts to the stream.
-        forward: Option<Forward>,
+        forward: Option<EndpointSettings>,
     },
     Intake(IntakeSettings),
 }
 
-/// `[intake]` with `forward = "kinesis"`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Forward {
-    pub listen: SocketAddr,
-    /// Checked already: loopback, or this.
-    pub allow_remote: bool,
-    pub delivery_streams: Vec<String>,
-}
-
 /// `None` only where a problem has been reported.
 pub(super) fn build(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
-    if typed.has("source.kinesis") { kinesis(typed) } else { intake(typed, folder) }
+    if typed.has("source.kinesis") { kinesis(typed, folder) } else { journal(typed, folder) }
 }
 
-fn kinesis(typed: &Typed) -> Option<SourceConfig> {
+fn kinesis(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
     let section = "source.kinesis";
     let Some(Value::Start(start)) = typed.value(section, "start") else { return None };
     let settings = KinesisSettings {
@@ -51,11 +43,7 @@ fn kinesis(typed: &Typed) -> Option<SourceConfig> {
         ..KinesisSettings::new(typed.text(section, "stream")?, start)
     };
     let forward = match typed.has("intake") {
-        true => Some(Forward {
-            listen: typed.address("intake", "listen")?,
-            allow_remote: typed.flag("intake", "insecure_allow_remote"),
-            delivery_streams: typed.names("intake", "delivery_streams"),
-        }),
+        true => Some(intake::endpoint(typed, "intake", folder)?),
         false => None,
     };
     Some(SourceConfig::Kinesis { settings, forward })
@@ -91,13 +79,11 @@ pub(super) fn check_consumer(name: &str) -> Result<(), String> {
     ))
 }
 
-fn intake(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
+fn journal(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
     let section = "source.intake";
     Some(SourceConfig::Intake(IntakeSettings {
-        listen: typed.address(section, "listen")?,
-        allow_remote: typed.flag(section, "insecure_allow_remote"),
+        endpoint: intake::endpoint(typed, section, folder)?,
         journal_max_bytes: typed.number(section, "journal_size")?,
-        delivery_streams: typed.names(section, "delivery_streams"),
         ..IntakeSettings::new(folder.join(typed.text(section, "journal")?))
     }))
 }

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::fields::{Fallback, SECTIONS};
-use super::{docs, load, typed, value};
+use super::{SourceConfig, docs, load, typed, value};
 use crate::golden;
+use crate::source::kinesis::ReaderSetting;
 
 const FOLDER: &str = "../tests/golden/errors/";
 
@@ -12,6 +13,7 @@ fn environment(name: &str) -> Option<String> {
     match name {
         "BUCKET" => Some("lake".into()),
         "SECRET" => Some("hunter2".into()),
+        "UPLOADER_SECRET" | "UPLOADER_TOKEN" => Some("hunter2hunter2hunter2".into()),
         _ => None,
     }
 }
@@ -105,6 +107,31 @@ size = "1500 kB"
 [admin]
 listen = "off"
 "#;
+
+/// Who reads the stream where the config says no more than that it is by fan-out.
+fn reader_of(state: &str, more: &str) -> ReaderSetting {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let table = std::fs::read_to_string(Path::new(FOLDER).join("tables/things.toml")).expect("readable");
+    std::fs::write(folder.path().join("things.toml"), table).expect("writable");
+    let source = format!("[source.kinesis]\nstream = \"things\"\nreader = \"fan-out\"\n{more}");
+    let text = RIGHT.replace("[source.intake]\njournal = \"journal\"", &source).replace("s3://${BUCKET}/state", state);
+    let file = folder.path().join("a.toml");
+    std::fs::write(&file, text).expect("writable");
+    match load(&file, &environment).unwrap_or_else(|p| panic!("{p:?}")).source {
+        SourceConfig::Kinesis { settings, .. } => settings.reader,
+        SourceConfig::Intake(_) => panic!("not this source"),
+    }
+}
+
+#[test]
+fn a_consumer_is_the_lakes_own_unless_it_is_named() {
+    let named = |consumer: &str| ReaderSetting::FanOut { consumer: consumer.into() };
+    // The name is stored with Amazon: another one for the same lake would be another consumer, and another bill.
+    assert_eq!(reader_of("s3://lake/state/", ""), named("alluvium-fc8b55632bda3be0"));
+    assert_eq!(reader_of("s3://lake/state", ""), reader_of("s3://lake/state/", ""));
+    assert_ne!(reader_of("s3://other/state/", ""), reader_of("s3://lake/state/", ""));
+    assert_eq!(reader_of("s3://lake/state/", "consumer = \"mine\""), named("mine"));
+}
 
 #[test]
 fn defaults_and_examples_are_values_of_their_fields() {

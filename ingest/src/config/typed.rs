@@ -16,7 +16,8 @@ use super::value::{self, Value};
 /// What was typed, as far as it is right.
 #[derive(Debug, Default)]
 pub struct Typed {
-    sections: BTreeMap<&'static str, Given>,
+    /// By name; those of a named section as `section.<name>`.
+    sections: BTreeMap<String, Given>,
     /// In the order of the file.
     pub keys: Vec<Key>,
     /// Names of keys that are there, but wrong.
@@ -28,6 +29,8 @@ pub struct Typed {
 struct Given {
     line: usize,
     values: BTreeMap<&'static str, Entry>,
+    /// Whether a field was there that is wrong.
+    broken: bool,
 }
 
 /// A field that is there.
@@ -52,6 +55,17 @@ pub struct Key {
 impl Typed {
     pub fn has(&self, section: &str) -> bool {
         self.sections.contains_key(section)
+    }
+
+    /// The sections `[section.<name>]`, by their full names.
+    pub fn named(&self, section: &str) -> impl Iterator<Item = &str> {
+        let of = move |name: &&str| name.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'));
+        self.sections.keys().map(String::as_str).filter(of)
+    }
+
+    /// Whether all that stands in a section is right.
+    pub fn is_whole(&self, section: &str) -> bool {
+        self.sections.get(section).is_some_and(|given| !given.broken)
     }
 
     /// Line of a section's header.
@@ -169,6 +183,7 @@ impl Reader<'_> {
             match name.get_ref().as_ref() {
                 "version" => {}
                 "source" => self.sources(name, item, typed),
+                known if section(known).is_some_and(|s| s.need == Need::Named) => self.named(known, name, item, typed),
                 known if section(known).is_some() => self.section(known, name, item, typed),
                 unknown => self.unknown_root(unknown, name),
             }
@@ -211,6 +226,26 @@ impl Reader<'_> {
         }
     }
 
+    /// `[section.<name>]`, any number of them.
+    fn named(&mut self, section: &str, name: &Name<'_>, item: &Item<'_>, typed: &mut Typed) {
+        let Some(table) = item.get_ref().as_table() else {
+            return self.problem(self.line(name), format!("`{section}` is a section; write [{section}.<name>]"));
+        };
+        for (name, item) in table.iter() {
+            let given = name.get_ref().as_ref();
+            let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+            if item.get_ref().as_table().is_none() {
+                let message = format!("`{given}` stands right below [{section}]; write it below [{section}.<name>]");
+                self.problem(self.line(name), message);
+            } else if !(1..=64).contains(&given.len()) || !given.bytes().all(good) {
+                let message = format!("[{section}.<name>]: a name has 1 to 64 letters, digits, `_` and `-`");
+                self.problem(self.line(name), message);
+            } else {
+                self.section(&format!("{section}.{given}"), name, item, typed);
+            }
+        }
+    }
+
     fn one_source(&mut self, typed: &Typed) {
         let of_source = |s: &&Section| s.need == Need::Source && typed.has(s.name);
         let given: Vec<&Section> = SECTIONS.iter().filter(of_source).collect();
@@ -240,11 +275,11 @@ impl Reader<'_> {
             return self.problem(line, format!("`{full}` is a section; write [{full}] on a line of its own"));
         };
         if let Need::NotYet(message) = known.need {
-            typed.sections.insert(known.name, Given { line, ..Given::default() });
+            typed.sections.insert(full.to_string(), Given { line, ..Given::default() });
             return self.problem(line, message);
         }
-        let given = if full == "keys" { self.keys(line, table, typed) } else { self.fields(known, line, table) };
-        typed.sections.insert(known.name, given);
+        let given = if full == "keys" { self.keys(line, table, typed) } else { self.fields(full, known, line, table) };
+        typed.sections.insert(full.to_string(), given);
     }
 
     fn keys(&mut self, line: usize, table: &DeTable<'_>, typed: &mut Typed) -> Given {
@@ -271,25 +306,24 @@ impl Reader<'_> {
         Given { line, ..Given::default() }
     }
 
-    fn fields(&mut self, known: &'static Section, line: usize, table: &DeTable<'_>) -> Given {
+    fn fields(&mut self, full: &str, known: &'static Section, line: usize, table: &DeTable<'_>) -> Given {
         let mut given = Given { line, ..Given::default() };
         for (name, item) in table.iter() {
             let typed = name.get_ref().as_ref();
             let Some(field) = known.field(typed) else {
                 let names: Vec<&str> = known.fields.iter().map(|f| f.name).collect();
-                self.problem(
-                    self.line(name),
-                    format!("unknown field `{typed}` in [{}]{}", known.name, meant(typed, &names)),
-                );
+                self.problem(self.line(name), format!("unknown field `{typed}` in [{full}]{}", meant(typed, &names)));
+                given.broken = true;
                 continue;
             };
-            if let Some(entry) = self.field(field, self.line(name), item) {
-                given.values.insert(field.name, entry);
+            match self.field(field, self.line(name), item) {
+                Some(entry) => _ = given.values.insert(field.name, entry),
+                None => given.broken = true,
             }
         }
         for field in known.fields.iter().filter(|f| f.fallback == Fallback::Required) {
             if !table.iter().any(|(name, _)| name.get_ref() == field.name) {
-                self.problem(line, format!("[{}] needs `{}`; write {}", known.name, field.name, assignment(field)));
+                self.problem(line, format!("[{full}] needs `{}`; write {}", field.name, assignment(field)));
             }
         }
         given
@@ -322,14 +356,17 @@ impl Reader<'_> {
 
     fn expanded(&self, field: &Field, text: &str) -> Result<(String, String), String> {
         let value = env::expand(text, self.lookup).map_err(|message| format!("`{}` {message}", field.name))?;
-        Ok((text.to_string(), value))
+        // A secret that stands in the file itself is not shown; where it comes from may be.
+        let reference = text.starts_with("${") && text.find('}') == Some(text.len() - 1);
+        let shown = if field.kind == Kind::Secret && !reference { "(secret)" } else { text };
+        Ok((shown.to_string(), value))
     }
 
     /// Quotes what was typed, never what a variable held: that may be a secret.
     fn parsed(&self, field: &Field, typed: String, text: &str) -> Result<(String, Value), String> {
         let value = value::parse(field.kind, text, self.folder).map_err(|message| {
             let shown = schemas::reject::quote(&typed);
-            if text.is_empty() {
+            if text.is_empty() || field.kind == Kind::Secret {
                 format!("`{}` {message}", field.name)
             } else {
                 format!("`{}`: `{shown}` {message}", field.name)

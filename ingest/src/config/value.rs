@@ -9,6 +9,7 @@ use schemas::table::Compression;
 use url::Url;
 
 use super::fields::Kind;
+use crate::source::intake::access::{SECRET_BYTES_MIN, Secret};
 use crate::source::kinesis::StartSetting;
 
 /// A field's value.
@@ -16,6 +17,7 @@ use crate::source::kinesis::StartSetting;
 pub enum Value {
     /// Text, choice, path, URL: as typed, environment expanded.
     Text(String),
+    Secret(Secret),
     /// A place as a URL that ends in `/`.
     Place(String),
     Flag(bool),
@@ -36,6 +38,10 @@ pub fn parse(kind: Kind, text: &str, folder: &Path) -> Result<Value, String> {
     match kind {
         Kind::Text | Kind::Path if text.is_empty() => Err("is empty".into()),
         Kind::Text | Kind::Path => Ok(Value::Text(text.to_string())),
+        Kind::Secret if text.len() < SECRET_BYTES_MIN => {
+            Err(format!("is shorter than {SECRET_BYTES_MIN} characters; write one that cannot be guessed"))
+        }
+        Kind::Secret => Ok(Value::Secret(Secret::new(text))),
         Kind::HttpUrl => http_url(text).map(Value::Text),
         Kind::Place => place(text, folder).map(Value::Place),
         Kind::Address { off: true } if text == "off" => Ok(Value::Address(None)),

@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use writer::metrics::MetricDoc;
 
-use crate::source::intake::counters::{IntakeCounters, Refusal};
+use crate::source::intake::counters::{Cut, IntakeCounters, Refusal};
 use crate::source::kinesis::KinesisCounters;
 
 /// A number of `C`: what it is, and how it is read.
@@ -61,6 +61,42 @@ static KINESIS: &[Number<KinesisCounters>] = &[
         "iterators",
         "Iterators that had expired and were asked for again",
         |c| load(&c.expired),
+    ),
+    number(
+        "alluvium_kpl_aggregates",
+        "counter",
+        "records",
+        "Records that held user records of the Kinesis Producer Library",
+        |c| load(&c.aggregates),
+    ),
+    number("alluvium_kpl_user_records", "counter", "records", "User records in them", |c| load(&c.user_records)),
+    number(
+        "alluvium_kpl_stray_user_records",
+        "counter",
+        "records",
+        "User records whose hash key is not their shard's: delivered, though Amazon's client library would drop them",
+        |c| load(&c.stray_user_records),
+    ),
+    number(
+        "alluvium_kpl_broken_aggregates",
+        "counter",
+        "records",
+        "Records that begin like an aggregate and are none: delivered as they are",
+        |c| load(&c.broken_aggregates),
+    ),
+    number(
+        "alluvium_kinesis_lost_spans",
+        "counter",
+        "spans",
+        "Spans that retention took before they were read, gone on without by --accept-loss; how many records, nobody knows",
+        |c| load(&c.lost_spans),
+    ),
+    number(
+        "alluvium_kinesis_retention_used_percent",
+        "gauge",
+        "percent",
+        "Lag of the shard furthest behind as a share of the retention period; of 24 hours until it comes near that",
+        |c| c.retention_used_percent(),
     ),
     number(
         "alluvium_kinesis_unreachable",
@@ -125,6 +161,23 @@ static INTAKE: &[Number<IntakeCounters>] = &[
         c.records.get()
     }),
     number("alluvium_intake_bytes", "counter", "bytes", "Bytes of data of those records", |c| c.bytes.get()),
+    number("alluvium_intake_connections", "gauge", "connections", "Connections open to the intake", |c| {
+        c.connections.get()
+    }),
+    number(
+        "alluvium_intake_connections_full",
+        "counter",
+        "connections",
+        "Times a new connection had to wait because max_connections were open",
+        |c| c.connections_full.get(),
+    ),
+    number(
+        "alluvium_intake_certificate_expires",
+        "gauge",
+        "seconds",
+        "When the intake's TLS certificate ends, seconds since the epoch; 0 without TLS",
+        |c| c.certificate_ends.get(),
+    ),
     number("alluvium_journal_bytes", "gauge", "bytes", "Bytes of the journal on disk", |c| c.journal_bytes.get()),
     number(
         "alluvium_journal_limit_bytes",
@@ -163,8 +216,17 @@ const REFUSED: MetricDoc = MetricDoc {
     name: "alluvium_intake_refused",
     kind: "counter",
     unit: "requests",
-    labels: "reason: invalid, too_large, unknown, journal, forward, busy",
+    labels: "reason: invalid, too_large, unknown, journal, forward, busy, slow, denied, throttled",
     help: "Requests that were not accepted",
+};
+
+const ENDED: MetricDoc = MetricDoc {
+    name: "alluvium_intake_connections_ended",
+    kind: "counter",
+    unit: "connections",
+    labels: "reason: address, handshake, header, idle, write",
+    help: "Connections that the intake ended: too many from one address, TLS handshake failed or late, request's head late, \
+           nothing more came, answer not read",
 };
 
 /// What the Kinesis source counts.
@@ -174,7 +236,7 @@ pub fn kinesis_docs() -> Vec<MetricDoc> {
 
 /// What the intake counts.
 pub fn intake_docs() -> Vec<MetricDoc> {
-    INTAKE.iter().map(|n| n.doc).chain([REFUSED]).collect()
+    INTAKE.iter().map(|n| n.doc).chain([REFUSED, ENDED]).collect()
 }
 
 /// Makes the Kinesis source's counters part of what the registry exposes.
@@ -205,7 +267,9 @@ impl Collector for Intake {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         numbers(INTAKE, &self.0, &mut encoder)?;
         let refused = Refusal::ALL.map(|r| (r.name().to_string(), self.0.refused(r)));
-        family(&REFUSED, "reason", refused.to_vec(), &mut encoder)
+        family(&REFUSED, "reason", refused.to_vec(), &mut encoder)?;
+        let ended = Cut::ALL.map(|c| (c.name().to_string(), self.0.ended(c)));
+        family(&ENDED, "reason", ended.to_vec(), &mut encoder)
     }
 }
 

@@ -69,7 +69,8 @@ impl Lines {
             let end = records.last().map_or_else(|| from.clone(), |r| r.position.clone());
             let span = Span::new(std::mem::replace(&mut from, end.clone()), end);
             let last = ended && to.is_none();
-            let batch = Batch { shard: self.shard.clone(), span, records, behind_ms: None, last, permit: None };
+            let batch =
+                Batch { shard: self.shard.clone(), span, records, behind_ms: None, seen_at: None, last, permit: None };
             if out.blocking_send(batch).is_err() || done {
                 return Ok(());
             }
@@ -106,7 +107,7 @@ fn lines(block: &Bytes) -> impl Iterator<Item = Bytes> {
 #[async_trait]
 impl Source for FileSource {
     async fn run(&self, claims: Claims, out: mpsc::Sender<Batch>, stop: CancellationToken) -> Result<(), SourceError> {
-        let resume = claims.claim(self.shard.clone(), Start::TrimHorizon).await?;
+        let resume = claims.claim_own(self.shard.clone(), Start::TrimHorizon).await?;
         if resume.ended {
             return Ok(());
         }
@@ -118,6 +119,7 @@ impl Source for FileSource {
         _shard: &ShardId,
         _start: &Start,
         span: &Span,
+        _seen_at: Option<i64>,
         out: mpsc::Sender<Batch>,
     ) -> Result<(), SourceError> {
         self.send(span.from.clone(), Some(span.to.clone()), out).await

@@ -1,17 +1,19 @@
 //! Where records come from. A source reads shards in order, and can read any span of any shard again.
 
+mod claims;
 pub mod file;
 pub mod intake;
 pub mod kinesis;
-
-use std::sync::Arc;
+pub mod loss;
+pub mod split;
 
 use async_trait::async_trait;
 use schemas::log_entry::Start;
 use schemas::position::{Position, ShardId, Span};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+pub use self::claims::{Claimed, Claims, Request, Resume, ShardStanding};
 use crate::record::Batch;
 
 /// Batches that may be read ahead of the pipeline, over all shards. One is at most 10 MiB (the Kinesis limit).
@@ -28,62 +30,25 @@ pub enum SourceError {
     Config(String),
     /// Records that are not stored yet are no longer there.
     #[error("shard {shard}: records after {after} are no longer in the source: {message}")]
-    Lost { shard: ShardId, after: Position, message: String },
+    Lost {
+        shard: ShardId,
+        after: Position,
+        /// The first record behind the lost ones, where it is known.
+        first: Option<Position>,
+        message: String,
+    },
+    /// A shard that could only be ours is another writer's.
+    #[error("shard {shard} belongs to writer {writer}")]
+    Taken { shard: ShardId, writer: String },
     /// The pipeline is gone; it says why itself.
     #[error("pipeline closed")]
     Closed,
 }
 
-/// Where to begin with a shard.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Resume {
-    /// Read on after this; zero: nothing was read yet, begin at `start`.
-    pub after: Position,
-    pub start: Start,
-    /// The shard was read and stored to its end.
-    pub ended: bool,
-}
-
-/// One shard asked for.
-#[derive(Debug)]
-pub struct ClaimRequest {
-    pub shard: ShardId,
-    /// Where to begin if nobody has ever read this shard.
-    pub first_start: Start,
-    pub reply: oneshot::Sender<Resume>,
-}
-
-/// Hands shards to a source: what it may read is what it has claimed.
-#[derive(Debug, Clone)]
-pub struct Claims {
-    requests: mpsc::Sender<ClaimRequest>,
-    known: Arc<[(ShardId, Position)]>,
-}
-
-impl Claims {
-    /// `known`: see [`Claims::known`].
-    pub fn new(requests: mpsc::Sender<ClaimRequest>, known: Arc<[(ShardId, Position)]>) -> Self {
-        Claims { requests, known }
-    }
-
-    /// The state's shards that were not read to their end, each with the position read through. A source that does not have
-    /// one of them must fail: what follows that position would be missing from the table, and nobody would know.
-    pub fn known(&self) -> &[(ShardId, Position)] {
-        &self.known
-    }
-
-    /// Makes the shard this process's own and says where to read on.
-    pub async fn claim(&self, shard: ShardId, first_start: Start) -> Result<Resume, SourceError> {
-        let (reply, answer) = oneshot::channel();
-        self.requests.send(ClaimRequest { shard, first_start, reply }).await.map_err(|_| SourceError::Closed)?;
-        answer.await.map_err(|_| SourceError::Closed)
-    }
-}
-
 /// A source of records.
 #[async_trait]
 pub trait Source: Send + Sync + std::fmt::Debug + 'static {
-    /// Reads all shards, claiming each before its first read, until `stop` is cancelled (then returns promptly, batches already
+    /// Reads the shards that it may claim, claiming each before its first read, until `stop` is cancelled (then returns promptly, batches already
     /// sent stand) or something fails for good: among it a shard of [`Claims::known`] that the source does not have. A closed
     /// shard's last batch has `last`. A child shard is read after all its parents were read to their end, and its first read
     /// begins at their start: the earliest of the [`Start`]s that reading its parents began with.
@@ -91,12 +56,16 @@ pub trait Source: Send + Sync + std::fmt::Debug + 'static {
 
     /// Reads exactly `span` of a shard again and sends it as chained batches, the last one ending at `span.to`. `span.from` zero
     /// means from `start`; within a record, that record is the first one sent. `span.to` is a record's position. Used by
-    /// recovery, before [`Source::run`].
+    /// recovery, before [`Source::run`] or, for shards taken over later, beside it.
+    ///
+    /// `seen_at`: at this instant the shard held nothing behind `span.from`, or nothing behind a position before it. By it a
+    /// source that forgets by time tells what it may forget from a loss.
     async fn reread(
         &self,
         shard: &ShardId,
         start: &Start,
         span: &Span,
+        seen_at: Option<i64>,
         out: mpsc::Sender<Batch>,
     ) -> Result<(), SourceError>;
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::stream::FuturesOrdered;
 use futures::{StreamExt, TryStreamExt, stream};
-use schemas::log_entry::{Body, Progress, ShardState};
+use schemas::log_entry::{Body, Progress};
 use schemas::position::{Position, ShardId};
 use schemas::reject::Reason;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
@@ -45,10 +45,13 @@ pub const SEAL_CHECK_INTERVALS: u32 = 4;
 #[derive(Debug)]
 pub enum Order {
     Cut(Box<Frozen>),
-    /// Make new shards this writer's own.
-    Claim {
-        shards: BTreeMap<ShardId, ShardState>,
-        reply: oneshot::Sender<()>,
+    /// Make a shard this writer's own, in this epoch: `body` is the entry that says what is known of it. Answered with the name
+    /// of the writer that was faster, if one was.
+    Own {
+        shard: ShardId,
+        epoch: u64,
+        body: Box<Body>,
+        reply: oneshot::Sender<Option<String>>,
     },
     /// Inherited cuts are stored.
     Redone {
@@ -56,6 +59,11 @@ pub enum Order {
     },
     /// Answer when everything ordered so far is stored and written down.
     Settle {
+        reply: oneshot::Sender<()>,
+    },
+    /// The same, then give this shard up.
+    ReleaseShard {
+        shard: ShardId,
         reply: oneshot::Sender<()>,
     },
     /// The same, then give all shards up. The last order.
@@ -148,8 +156,14 @@ impl Committer {
                 self.encode(*frozen);
                 return Ok(());
             }
-            Order::Claim { shards, reply } => {
-                self.claim(shards).await?;
+            Order::Own { shard, epoch, body, reply } => {
+                let faster = self.own(shard, epoch, *body).await?;
+                return reply.send(faster).map_err(|_| pipeline_gone());
+            }
+            Order::ReleaseShard { shard, reply } => {
+                self.settle().await?;
+                self.append(Body::Release { shards: vec![shard.clone()] }).await?;
+                self.shared.shards.disown(&shard);
                 reply
             }
             Order::Redone { reply } => {
@@ -218,10 +232,14 @@ impl Committer {
         Ok(())
     }
 
-    async fn claim(&mut self, shards: BTreeMap<ShardId, ShardState>) -> Result<(), WriterError> {
-        let epochs: Vec<(ShardId, u64)> = shards.iter().map(|(shard, state)| (shard.clone(), state.epoch)).collect();
-        self.append(Body::Claim { shards }).await?;
-        takeover::claim(&self.lake.state, self.log.writer(), epochs).await
+    /// The entry first: whoever finds this writer named by an epoch finds the shard's state in its log.
+    async fn own(&mut self, shard: ShardId, epoch: u64, body: Body) -> Result<Option<String>, WriterError> {
+        self.append(body).await?;
+        let faster = takeover::try_claim(&self.lake.state, self.log.writer(), shard.clone(), epoch).await?;
+        if faster.is_some() {
+            self.append(Body::Release { shards: vec![shard] }).await?;
+        }
+        Ok(faster)
     }
 
     /// Waits until all cuts are stored, then writes that down.
@@ -266,8 +284,7 @@ impl Committer {
         if !moved.is_empty() {
             self.written.send_modify(|all| all.extend(moved));
         }
-        // Not after a release: the shards are no longer this writer's to hand on, and the log ends here.
-        if self.log.wants_checkpoint() && self.log.fold().released.is_empty() {
+        if self.log.wants_checkpoint() {
             let carried = self.log.fold().carried.clone();
             self.log.append(takeover::entry(self.shared.clock.now(), self.stored, Body::Checkpoint(carried))).await?;
         }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use schemas::layout;
 use schemas::log_entry::{Body, Entry, FORMAT, WriterState};
+use schemas::position::ShardId;
 
 use crate::error::WriterError;
 use crate::store::{Created, Store};
@@ -81,7 +82,7 @@ impl Log {
 
     fn conflict(&self, name: &str, bytes: &Bytes) -> WriterError {
         match parse(name, bytes) {
-            Ok(Entry { body: Body::Seal { by }, .. }) => WriterError::Fenced { writer: self.writer.clone(), by },
+            Ok(Entry { body: Body::Seal { by, .. }, .. }) => WriterError::Fenced { writer: self.writer.clone(), by },
             Ok(_) => {
                 WriterError::Corrupt(format!("log entry {name} was written by another process in this writer's name"))
             }
@@ -108,7 +109,7 @@ pub async fn read(state: &Store, writer: &str) -> Result<WriterState, WriterErro
 }
 
 /// Brings `fold` up to the log's end.
-async fn read_on(state: &Store, writer: &str, fold: &mut WriterState) -> Result<(), WriterError> {
+pub(super) async fn read_on(state: &Store, writer: &str, fold: &mut WriterState) -> Result<(), WriterError> {
     let after = match fold.next_entry {
         0 => checkpoint_before(state, writer).await?.map(|n| n.saturating_sub(1)).filter(|n| *n > 0),
         next => Some(next - 1),
@@ -148,15 +149,22 @@ async fn checkpoint_before(state: &Store, writer: &str) -> Result<Option<u64>, W
 /// Ends a writer's power to commit, and reads what it had done until then.
 ///
 /// The seal is created at the log's next number. If the writer commits at the same moment, one of the two creates wins: either
-/// the entry (then we read it and try the next number) or the seal (then its append fails and it knows).
-pub async fn seal(state: &Store, writer: &str, by: &str, now: i64) -> Result<WriterState, WriterError> {
+/// the entry (then we read it and try the next number) or the seal (then its append fails and it knows). `takes` are the shards
+/// it is sealed for.
+pub async fn seal(
+    state: &Store,
+    writer: &str,
+    by: &str,
+    takes: &[ShardId],
+    now: i64,
+) -> Result<WriterState, WriterError> {
     let mut fold = read(state, writer).await?;
     for _ in 0..SEAL_TRIES {
         if fold.sealed.is_some() {
             return Ok(fold);
         }
         let number = fold.next_entry;
-        let body = Body::Seal { by: by.to_string() };
+        let body = Body::Seal { by: by.to_string(), takes: takes.to_vec() };
         let entry = Entry {
             format: FORMAT,
             writer: writer.to_string(),

@@ -9,5 +9,6 @@
 pub mod committer;
 pub mod cut;
 pub mod log;
+pub mod others;
 pub mod redo;
 pub mod takeover;

@@ -15,6 +15,10 @@ impl Count {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
 
+    pub(super) fn less(&self, n: u64) {
+        self.0.fetch_sub(n, Ordering::Relaxed);
+    }
+
     pub(super) fn set(&self, n: u64) {
         self.0.store(n, Ordering::Relaxed);
     }
@@ -37,13 +41,28 @@ pub enum Refusal {
     Journal,
     /// The stream that is forwarded to refused or failed.
     Forward,
-    /// Too many requests at once, or the body came too slowly.
+    /// Too many requests at once.
     Busy,
+    /// The body did not come, or came too slowly.
+    Slow,
+    /// Not signed, wrongly signed, or not allowed.
+    Denied,
+    /// More requests or bytes than one credential may send.
+    Throttled,
 }
 
 impl Refusal {
-    pub const ALL: [Refusal; 6] =
-        [Refusal::Invalid, Refusal::TooLarge, Refusal::Unknown, Refusal::Journal, Refusal::Forward, Refusal::Busy];
+    pub const ALL: [Refusal; 9] = [
+        Refusal::Invalid,
+        Refusal::TooLarge,
+        Refusal::Unknown,
+        Refusal::Journal,
+        Refusal::Forward,
+        Refusal::Busy,
+        Refusal::Slow,
+        Refusal::Denied,
+        Refusal::Throttled,
+    ];
 
     /// Label in metrics.
     pub fn name(self) -> &'static str {
@@ -54,6 +73,39 @@ impl Refusal {
             Refusal::Journal => "journal",
             Refusal::Forward => "forward",
             Refusal::Busy => "busy",
+            Refusal::Slow => "slow",
+            Refusal::Denied => "denied",
+            Refusal::Throttled => "throttled",
+        }
+    }
+}
+
+/// Why a connection was ended that its client did not end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// Too many from one address.
+    Address,
+    /// The TLS handshake failed, or took too long.
+    Handshake,
+    /// The head of a request did not come in time.
+    Header,
+    /// No further request came. Nothing is wrong.
+    Idle,
+    /// The client did not read its answer.
+    Write,
+}
+
+impl Cut {
+    pub const ALL: [Cut; 5] = [Cut::Address, Cut::Handshake, Cut::Header, Cut::Idle, Cut::Write];
+
+    /// Label in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cut::Address => "address",
+            Cut::Handshake => "handshake",
+            Cut::Header => "header",
+            Cut::Idle => "idle",
+            Cut::Write => "write",
         }
     }
 }
@@ -71,6 +123,13 @@ pub struct IntakeCounters {
     /// Bytes of data of those records.
     pub bytes: Count,
     refused: [Count; Refusal::ALL.len()],
+    cut: [Count; Cut::ALL.len()],
+    /// Connections open now.
+    pub connections: Count,
+    /// Times a connection had to wait for one of all places.
+    pub connections_full: Count,
+    /// When the TLS certificate ends, seconds since the epoch; 0 without TLS.
+    pub certificate_ends: Count,
     /// Bytes in the journal's segments now.
     pub journal_bytes: Count,
     pub journal_max_bytes: Count,
@@ -93,6 +152,15 @@ impl IntakeCounters {
 
     pub(super) fn refuse(&self, refusal: Refusal) {
         self.refused[refusal as usize].add(1);
+    }
+
+    /// Connections ended for this reason.
+    pub fn ended(&self, cut: Cut) -> u64 {
+        self.cut[cut as usize].get()
+    }
+
+    pub(super) fn cut(&self, cut: Cut) {
+        self.cut[cut as usize].add(1);
     }
 
     pub(super) fn accept(&self, records: u64, bytes: u64) {

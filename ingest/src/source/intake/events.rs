@@ -2,29 +2,31 @@
 //!
 //! Content-Type does not matter. Content-Encoding is `gzip`, `zstd` or `identity`. Empty lines are skipped. All lines of a
 //! request are journaled in one append: `200 {"accepted": N}` says that all of them are durable, anything else says that none
-//! are known to be. Lines are not parsed here: one that is no JSON object is a reject of the pipeline, with its raw bytes.
+//! are known to be. Where there are credentials, a request brings a bearer token or a signature (service `firehose`, as
+//! `curl --aws-sigv4` makes). Lines are not parsed here: one that is no JSON object is a reject of the pipeline, with its raw bytes.
 
 use std::io::Read;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
-use super::body::{self, BodyError, Loan};
+use super::access::Denied;
+use super::body::{BodyError, Loan};
 use super::counters::Refusal;
 use super::journal::RECORD_BYTES_MAX;
-use super::server::{Intake, from_a_browser};
+use super::server::{Intake, Turned, from_a_browser};
 
-/// Most bytes of a body as sent.
-pub(super) const BODY_BYTES_MAX: usize = 16 << 20;
 /// Most bytes of a body after decompression.
 pub(super) const PLAIN_BYTES_MAX: usize = 64 << 20;
 /// Most events of one request: what frames them must not outgrow the body.
 pub(super) const LINES_MAX: usize = 500_000;
 /// Seconds a client is asked to wait.
-const RETRY_AFTER: &str = "1";
+const RETRY_AFTER: u64 = 1;
+/// How a client that did not say who it is may do so.
+const CHALLENGE: &str = "Bearer realm=\"alluvium\"";
 /// Largest zstd window accepted, log2: a frame may not ask for more memory than its content may have.
 const ZSTD_WINDOW_LOG_MAX: u32 = 26;
 /// Bytes decompressed between two looks at the bounds.
@@ -45,11 +47,44 @@ pub(super) struct Refused {
     text: String,
     /// Events that are durable nevertheless: only when forwarding.
     accepted: usize,
+    /// Seconds to wait, where that would help.
+    retry_after: Option<u64>,
 }
 
 impl Refused {
     fn new(status: StatusCode, refusal: Refusal, text: impl Into<String>) -> Refused {
-        Refused { status, refusal, text: text.into(), accepted: 0 }
+        let retry_after = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER);
+        Refused { status, refusal, text: text.into(), accepted: 0, retry_after }
+    }
+
+    fn throttled(wait: std::time::Duration) -> Refused {
+        let text = "more requests or bytes than one credential may send, wait";
+        let seconds = wait.as_millis().div_ceil(1_000).max(1);
+        Refused {
+            retry_after: Some(u64::try_from(seconds).unwrap_or(u64::MAX)),
+            ..Refused::new(StatusCode::TOO_MANY_REQUESTS, Refusal::Throttled, text)
+        }
+    }
+
+    fn body(error: BodyError, max: usize) -> Refused {
+        match error {
+            BodyError::TooLarge => {
+                Refused::too_large(format!("body is larger than {max} bytes: send fewer events at once"))
+            }
+            BodyError::Slow => Refused::new(StatusCode::REQUEST_TIMEOUT, Refusal::Slow, "body did not arrive in time"),
+            BodyError::Busy => Refused::busy(),
+            BodyError::Broken(why) => {
+                Refused::new(StatusCode::BAD_REQUEST, Refusal::Invalid, format!("cannot read the body: {why}"))
+            }
+        }
+    }
+
+    fn turned(turned: Turned, max: usize) -> Refused {
+        match turned {
+            Turned::Denied(denied) => denied.into(),
+            Turned::Throttled(wait) => Refused::throttled(wait),
+            Turned::Body(error) => Refused::body(error, max),
+        }
     }
 
     fn too_large(text: impl Into<String>) -> Refused {
@@ -61,31 +96,25 @@ impl Refused {
     }
 }
 
-impl From<BodyError> for Refused {
-    fn from(error: BodyError) -> Refused {
-        match error {
-            BodyError::TooLarge => {
-                Refused::too_large(format!("body is larger than {BODY_BYTES_MAX} bytes: send fewer events at once"))
-            }
-            BodyError::Slow => Refused::new(StatusCode::REQUEST_TIMEOUT, Refusal::Busy, "body did not arrive in time"),
-            BodyError::Busy => Refused::busy(),
-            BodyError::Broken(why) => {
-                Refused::new(StatusCode::BAD_REQUEST, Refusal::Invalid, format!("cannot read the body: {why}"))
-            }
-        }
+impl From<Denied> for Refused {
+    fn from(denied: Denied) -> Refused {
+        let status = if denied.is_forbidden() { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
+        Refused::new(status, Refusal::Denied, format!("{}: {}", denied.kind, denied.message))
     }
 }
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let retry = self.status == StatusCode::SERVICE_UNAVAILABLE;
         let body = match self.accepted {
             0 => serde_json::json!({ "error": self.text }),
             accepted => serde_json::json!({ "error": self.text, "accepted": accepted }),
         };
         let mut response = json(self.status, &body);
-        if retry {
-            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER));
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
         }
         response
     }
@@ -116,9 +145,15 @@ async fn accept(intake: &Intake, request: Request) -> Result<usize, Refused> {
         return Err(Refused::new(StatusCode::FORBIDDEN, Refusal::Invalid, text));
     }
     let encoding = encoding(request.headers())?;
-    let _slot = intake.slot().await.ok_or_else(Refused::busy)?;
     let mut loan = intake.loan();
-    let body = body::read(request.into_body(), BODY_BYTES_MAX, &mut loan).await?;
+    let (head, body) = request.into_parts();
+    let admitted = intake.admit(&head, body, true, &mut loan).await;
+    let (caller, body) = admitted.map_err(|turned| Refused::turned(turned, intake.limits.body_bytes))?;
+    if intake.access.restricted_to(caller).is_some() {
+        let text = "this credential is for some delivery streams only, and these events have none";
+        return Err(Denied::forbidden(text).into());
+    }
+    let _slot = intake.slot().await.ok_or_else(Refused::busy)?;
     let (lines, _loan) = tokio::task::spawn_blocking(move || lines_of(body, encoding, loan))
         .await
         .map_err(|_| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, Refusal::Busy, "reading the events failed"))??;
@@ -129,7 +164,7 @@ fn lines_of(body: Vec<u8>, encoding: Encoding, mut loan: Loan) -> Result<(Vec<By
     let plain = decompress(body, encoding, &mut loan)?;
     let lines = split(&Bytes::from(plain))?;
     // The records are framed once more on their way to the disk.
-    loan.grow(lines.iter().map(|line| line.len() + 64).sum())?;
+    loan.grow(lines.iter().map(|line| line.len() + 64).sum()).map_err(|_| Refused::busy())?;
     Ok((lines, loan))
 }
 
@@ -194,7 +229,7 @@ fn inflate(
 ) -> Result<Vec<u8>, Refused> {
     let mut plain = Vec::new();
     loop {
-        loan.grow(STEP_BYTES as usize)?;
+        loan.grow(STEP_BYTES as usize).map_err(|_| Refused::busy())?;
         let read = reader.by_ref().take(STEP_BYTES).read_to_end(&mut plain).map_err(&broken)?;
         if plain.len() > PLAIN_BYTES_MAX {
             let text = format!("body is larger than {PLAIN_BYTES_MAX} bytes decompressed: send fewer events at once");
@@ -259,7 +294,7 @@ mod tests {
     fn a_decompression_bomb_stops_at_the_bound() {
         let bomb = zstd::encode_all(std::io::repeat(b'\n').take(PLAIN_BYTES_MAX as u64 + 1), 3).expect("compresses");
         assert!(bomb.len() < 1 << 20);
-        let mut loan = Loan::new(body::memory());
+        let mut loan = Loan::new(super::super::body::memory());
         let refused = decompress(bomb, Encoding::Zstd, &mut loan).expect_err("too large");
         assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
     }

@@ -1,7 +1,7 @@
 //! Amazon Data Firehose's API, JSON 1.1: what an unchanged Firehose client needs to put records here.
 //!
 //! `POST /` with `X-Amz-Target: Firehose_20150804.<operation>`. Served: PutRecord, PutRecordBatch, DescribeDeliveryStream,
-//! ListDeliveryStreams. Signatures are accepted and not checked. Limits and texts are the service's.
+//! ListDeliveryStreams. Limits and texts are the service's. Signatures are checked where there are credentials (`access.rs`).
 
 mod describe;
 mod put;
@@ -14,9 +14,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::body::{self, BodyError, Loan};
+use super::access::{Caller, Denied};
+use super::body::{BodyError, Loan};
 use super::counters::Refusal;
-use super::server::{Intake, from_a_browser};
+use super::server::{Intake, Turned, from_a_browser};
 use super::sink::SinkError;
 pub(super) use validate::is_stream_name;
 
@@ -24,8 +25,8 @@ pub(super) use validate::is_stream_name;
 const ACCOUNT: &str = "000000000000";
 const TARGET: &str = "Firehose_20150804.";
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
-/// Most bytes of a request: 4 MiB of data in base64, and room for what JSON may do to it.
-const BODY_BYTES_MAX: usize = 16 << 20;
+/// What a batch at the service's limit may have in base64, and room for what JSON may do to it.
+const BATCH_BODY_BYTES: usize = 8 << 20;
 
 /// A request that is not accepted, in the service's terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,11 +68,28 @@ impl From<BodyError> for ApiError {
             BodyError::TooLarge => ApiError::invalid_argument(validate::BATCH_TOO_LARGE),
             BodyError::Slow => ApiError {
                 status: StatusCode::REQUEST_TIMEOUT,
-                refusal: Refusal::Busy,
+                refusal: Refusal::Slow,
                 ..ApiError::new("RequestTimeoutException", "The body did not arrive in time.")
             },
             BodyError::Busy => ApiError::unavailable(Refusal::Busy),
             BodyError::Broken(why) => ApiError::serialization(format!("Cannot read the body: {why}")),
+        }
+    }
+}
+
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> ApiError {
+        ApiError { refusal: Refusal::Denied, ..ApiError::new(denied.kind, denied.message) }
+    }
+}
+
+impl From<Turned> for ApiError {
+    /// Who sends too much is told what the service tells, so that SDKs back off.
+    fn from(turned: Turned) -> ApiError {
+        match turned {
+            Turned::Denied(denied) => denied.into(),
+            Turned::Throttled(_) => ApiError::unavailable(Refusal::Throttled),
+            Turned::Body(error) => error.into(),
         }
     }
 }
@@ -106,10 +124,22 @@ async fn answer(intake: &Intake, request: Request) -> Result<Vec<u8>, ApiError> 
     }
     let operation = Operation::of(request.headers())?;
     operation.count(intake);
-    let _slot = intake.slot().await.ok_or_else(|| ApiError::unavailable(Refusal::Busy))?;
     let mut loan = intake.loan();
-    let body = body::read(request.into_body(), BODY_BYTES_MAX, &mut loan).await?;
-    operation.perform(intake, &body, &mut loan).await
+    let (head, body) = request.into_parts();
+    let (caller, body) =
+        intake.admit(&head, body, false, &mut loan).await.map_err(|turned| turned_away(intake, turned))?;
+    let _slot = intake.slot().await.ok_or_else(|| ApiError::unavailable(Refusal::Busy))?;
+    operation.perform(intake, caller, &body, &mut loan).await
+}
+
+/// Where a body may be shorter than a batch, the service has no words for one that is too long.
+fn turned_away(intake: &Intake, turned: Turned) -> ApiError {
+    match turned {
+        Turned::Body(BodyError::TooLarge) if intake.limits.body_bytes < BATCH_BODY_BYTES => {
+            ApiError::invalid_argument(format!("Request body exceeds {} bytes", intake.limits.body_bytes))
+        }
+        turned => turned.into(),
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,12 +178,23 @@ impl Operation {
         }
     }
 
-    async fn perform(self, intake: &Intake, body: &[u8], loan: &mut Loan) -> Result<Vec<u8>, ApiError> {
+    /// As in IAM's actions.
+    fn name(self) -> &'static str {
         match self {
-            Operation::PutRecord => put::record(intake, body, loan).await,
-            Operation::PutRecordBatch => put::batch(intake, body, loan).await,
-            Operation::Describe => describe::describe(intake, body),
-            Operation::List => describe::list(intake, body),
+            Operation::PutRecord => "PutRecord",
+            Operation::PutRecordBatch => "PutRecordBatch",
+            Operation::Describe => "DescribeDeliveryStream",
+            Operation::List => "ListDeliveryStreams",
+        }
+    }
+
+    async fn perform(self, intake: &Intake, caller: Caller, body: &[u8], loan: &mut Loan) -> Result<Vec<u8>, ApiError> {
+        let asked = Asked { intake, caller, operation: self };
+        match self {
+            Operation::PutRecord => put::record(asked, body, loan).await,
+            Operation::PutRecordBatch => put::batch(asked, body, loan).await,
+            Operation::Describe => describe::describe(asked, body),
+            Operation::List => describe::list(asked, body),
         }
     }
 }
@@ -168,8 +209,25 @@ fn encode<T: serde::Serialize>(answer: &T) -> Vec<u8> {
     serde_json::to_vec(answer).expect("strings, numbers and booleans always serialise")
 }
 
-/// The configured delivery stream of this name.
-fn find<'a>(intake: &'a Intake, name: &str) -> Result<&'a str, ApiError> {
-    let found = intake.streams.iter().find(|stream| *stream == name);
-    found.map(String::as_str).ok_or_else(|| ApiError::not_found(name))
+/// Who asks for what.
+#[derive(Debug, Clone, Copy)]
+struct Asked<'a> {
+    intake: &'a Intake,
+    caller: Caller,
+    operation: Operation,
+}
+
+impl<'a> Asked<'a> {
+    /// The configured delivery stream of this name, if the caller may use it. Whether it may comes first, as with the service.
+    fn find(&self, name: &str) -> Result<&'a str, ApiError> {
+        if !self.intake.access.may_use(self.caller, name) {
+            let (user, action) = (self.intake.access.name(self.caller), self.operation.name());
+            return Err(ApiError::from(Denied::forbidden(format!(
+                "User: {user} is not authorized to perform: firehose:{action} on resource: {}",
+                describe::arn(name)
+            ))));
+        }
+        let found = self.intake.streams.iter().find(|stream| *stream == name);
+        found.map(String::as_str).ok_or_else(|| ApiError::not_found(name))
+    }
 }

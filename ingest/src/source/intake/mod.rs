@@ -4,16 +4,24 @@
 //! The journal is one shard, `intake:<journal id>`. A record's position is (segment, offset of its end). A client is answered
 //! when its records are on the disk; segments are deleted when the pipeline has stored them.
 
+pub mod access;
 mod body;
+pub mod connection;
 pub mod counters;
 mod events;
 mod firehose;
 pub mod forward;
 pub mod journal;
+mod places;
+pub mod rate;
+mod seldom;
 pub mod server;
+pub mod settings;
 pub mod sink;
 #[cfg(test)]
 mod tests;
+mod timed;
+pub mod tls;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -32,6 +40,7 @@ use crate::record::Batch;
 use counters::IntakeCounters;
 use journal::{At, Chunk, Journal, JournalError, JournalSettings, Tip};
 use server::Intake;
+use settings::EndpointSettings;
 use sink::{JournalSink, Sink};
 
 /// Where the endpoint listens unless told otherwise.
@@ -43,13 +52,10 @@ pub const DEFAULT_SEGMENT_BYTES: u64 = 64 << 20;
 /// How the names of all journals' shards begin.
 const SHARD_PREFIX: &str = "intake:";
 
-/// Settings of the intake.
+/// Settings of the intake as a source.
 #[derive(Debug, Clone)]
 pub struct IntakeSettings {
-    /// Address to listen on, [`DEFAULT_LISTEN`]; port 0 takes any free port.
-    pub listen: SocketAddr,
-    /// `insecure_allow_remote`: may listen on an address other machines reach. Nothing authenticates them.
-    pub allow_remote: bool,
+    pub endpoint: EndpointSettings,
     /// Directory of the journal; created if missing.
     pub journal: PathBuf,
     /// Bytes of the journal before requests are answered 503, [`DEFAULT_JOURNAL_MAX_BYTES`]; at least 16 MiB. One request may
@@ -57,50 +63,28 @@ pub struct IntakeSettings {
     pub journal_max_bytes: u64,
     /// Bytes of one segment, [`DEFAULT_SEGMENT_BYTES`]; the smaller, the sooner disk is given back.
     pub segment_bytes: u64,
-    /// Names the Firehose API answers for, `[a-zA-Z0-9_.-]{1,64}` each; all feed the one journal.
-    pub delivery_streams: Vec<String>,
 }
 
 impl IntakeSettings {
     /// The defaults, with the journal in `journal`.
     pub fn new(journal: impl Into<PathBuf>) -> IntakeSettings {
         IntakeSettings {
-            listen: DEFAULT_LISTEN,
-            allow_remote: false,
+            endpoint: EndpointSettings::default(),
             journal: journal.into(),
             journal_max_bytes: DEFAULT_JOURNAL_MAX_BYTES,
             segment_bytes: DEFAULT_SEGMENT_BYTES,
-            delivery_streams: vec![DEFAULT_DELIVERY_STREAM.to_string()],
         }
     }
 
     /// What is wrong with the settings, without looking at disk or network.
     pub fn check(&self) -> Result<(), String> {
-        check_listen(self.listen, self.allow_remote)?;
-        if self.delivery_streams.is_empty() {
-            return Err("delivery_streams is empty: name at least one, for example [\"alluvium\"]".to_string());
-        }
-        if let Some(name) = self.delivery_streams.iter().find(|name| !firehose::is_stream_name(name)) {
-            return Err(format!("delivery stream `{name}`: want 1 to 64 of a-z, A-Z, 0-9, `_`, `.` and `-`"));
-        }
+        self.endpoint.check()?;
         if self.journal_max_bytes < journal::MAX_BYTES_LEAST {
             let (is, least) = (self.journal_max_bytes, journal::MAX_BYTES_LEAST);
             return Err(format!("journal_max_bytes is {is}: write {least} (16 MiB) or more"));
         }
         Ok(())
     }
-}
-
-/// Whether an address may be listened on: loopback, or any if the operator says that remote access is meant.
-pub fn check_listen(listen: SocketAddr, allow_remote: bool) -> Result<(), String> {
-    if allow_remote || listen.ip().is_loopback() {
-        return Ok(());
-    }
-    Err(format!(
-        "listen = \"{listen}\" would take events from other machines without authentication: write a loopback address such \
-         as \"127.0.0.1:{}\", or set insecure_allow_remote = true",
-        listen.port()
-    ))
 }
 
 /// The endpoint and its journal, as a source of one shard.
@@ -135,7 +119,7 @@ impl IntakeSource {
         let journal = Journal::open(&journal_settings, randomness, counters.clone()).map_err(opening)?;
         let journal = Arc::new(journal);
         let sink: Arc<dyn Sink> = Arc::new(JournalSink::new(journal.clone()));
-        let intake = Intake::new(sink, &settings.delivery_streams, counters.clone(), clock.clone(), randomness);
+        let intake = Intake::new(sink, &settings.endpoint, counters.clone(), clock.clone(), randomness)?;
         Ok(IntakeSource {
             shard: ShardId::new(format!("{SHARD_PREFIX}{}", journal.id())),
             settings,
@@ -179,14 +163,14 @@ impl IntakeSource {
     }
 
     async fn serve(&self, stop: CancellationToken) -> Result<(), SourceError> {
-        let listener = server::bind(self.settings.listen).await?;
+        let listener = server::bind(self.settings.endpoint.listen).await?;
         let address = listener.local_addr().map_err(|error| SourceError::Environment {
-            doing: format!("listening on {}", self.settings.listen),
+            doing: format!("listening on {}", self.settings.endpoint.listen),
             message: error.to_string(),
         })?;
         tracing::info!(%address, journal = %self.settings.journal.display(), "intake listens");
         self.bound.send_replace(Some(address));
-        server::serve(listener, self.intake.clone(), stop).await;
+        connection::serve(listener, self.intake.clone(), stop).await;
         self.bound.send_replace(None);
         Ok(())
     }
@@ -196,7 +180,7 @@ impl IntakeSource {
     /// the old ones.
     async fn begin(&self, claims: &Claims) -> Result<Cursor, SourceError> {
         claims.known().iter().try_for_each(|(shard, _)| self.own(shard))?;
-        let resume = claims.claim(self.shard.clone(), Start::TrimHorizon).await?;
+        let resume = claims.claim_own(self.shard.clone(), Start::TrimHorizon).await?;
         self.cursor(&resume.after, &resume.start).await
     }
 
@@ -232,7 +216,8 @@ impl IntakeSource {
             };
             return Ok(Cursor { from: Position::zero(), after: released, skip_before });
         }
-        let lost = |message| SourceError::Lost { shard: self.shard.clone(), after: after.clone(), message };
+        let lost =
+            |message| SourceError::Lost { shard: self.shard.clone(), after: after.clone(), first: None, message };
         let at = At::of(after).ok_or_else(|| lost("this is no position of a journal".to_string()))?;
         let in_part = after.document() > 0;
         if at < released || (in_part && at == released) {
@@ -269,7 +254,7 @@ impl IntakeSource {
         let lag = if chunk.to == limit { 0 } else { self.clock.now().saturating_sub(newest) };
         let records = cursor.skip(chunk.records);
         let behind_ms = Some(u64::try_from(lag).unwrap_or(0));
-        Batch { shard: self.shard.clone(), span, records, behind_ms, last: false, permit: None }
+        Batch { shard: self.shard.clone(), span, records, behind_ms, seen_at: None, last: false, permit: None }
     }
 
     fn own(&self, shard: &ShardId) -> Result<(), SourceError> {
@@ -325,6 +310,7 @@ impl Source for IntakeSource {
         shard: &ShardId,
         start: &Start,
         span: &Span,
+        _seen_at: Option<i64>,
         out: mpsc::Sender<Batch>,
     ) -> Result<(), SourceError> {
         self.own(shard)?;
@@ -352,9 +338,12 @@ fn opening(error: JournalError) -> SourceError {
 
 fn reading(shard: &ShardId, cursor: &Cursor, error: JournalError) -> SourceError {
     match error {
-        JournalError::Io { kind: std::io::ErrorKind::NotFound, .. } => {
-            SourceError::Lost { shard: shard.clone(), after: cursor.from.clone(), message: error.to_string() }
-        }
+        JournalError::Io { kind: std::io::ErrorKind::NotFound, .. } => SourceError::Lost {
+            shard: shard.clone(),
+            after: cursor.from.clone(),
+            first: None,
+            message: error.to_string(),
+        },
         _ => SourceError::Environment {
             doing: format!("reading shard {shard} after {}", cursor.from),
             message: error.to_string(),

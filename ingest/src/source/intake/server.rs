@@ -1,40 +1,36 @@
-//! The HTTP server: connections, routes, and the bounds that hold for every request.
+//! What all requests share: routes, who may send, how much, and the bounds that hold for every request.
 
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
-use super::body::{self, Loan};
+use super::access::{Access, Caller, Denied};
+use super::body::{self, BodyError, Bounds, Loan};
+use super::connection::Wire;
 use super::counters::{IntakeCounters, Refusal};
+use super::rate::Rates;
+use super::seldom::Seldom;
+use super::settings::{EndpointSettings, Limits};
 use super::sink::Sink;
+use super::tls::{self, Tls};
 use super::{Clock, events, firehose};
 use crate::source::SourceError;
 
-/// Connections that may be open; more wait in the listen queue.
-const CONNECTIONS: usize = 1_024;
-/// Requests that may be worked on at once; more wait up to [`SLOT_TIMEOUT`], then are told to slow down.
+/// Requests that may be worked on at once; more wait up to [`SLOT_TIMEOUT`], then are told to slow down. Waiting for a body is
+/// no work: a slow client takes nobody's turn.
 const REQUESTS: usize = 256;
 const SLOT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A request's head must be here within this; an idle connection is closed after it.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-/// Requests under way when the server stops may take this long to be answered.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
-/// Pause after a failed accept, e.g. when the process is out of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the handlers share.
 #[derive(Debug)]
@@ -45,36 +41,73 @@ pub struct Intake {
     pub(super) counters: Arc<IntakeCounters>,
     pub(super) clock: Clock,
     pub(super) started_at: i64,
+    pub(super) access: Access,
+    pub(super) limits: Arc<Limits>,
+    pub(super) tls: Option<Tls>,
+    rates: Rates,
+    denials: Seldom,
     slots: Semaphore,
     memory: Arc<Semaphore>,
     request_seed: u64,
     requests: AtomicU64,
 }
 
+/// A request that is not let in.
+#[derive(Debug)]
+pub(super) enum Turned {
+    Denied(Denied),
+    /// The caller has to wait for so long.
+    Throttled(Duration),
+    Body(BodyError),
+}
+
+impl From<Denied> for Turned {
+    fn from(denied: Denied) -> Turned {
+        Turned::Denied(denied)
+    }
+}
+
 impl Intake {
-    /// Serves `streams` into `sink`. `randomness` makes request ids differ between runs.
+    /// Serves what the settings say into `sink`. `randomness` makes request ids differ between runs.
+    ///
+    /// # Errors
+    /// [`SourceError::Config`]: settings that cannot be, TLS files that cannot be used or are not good now.
     pub fn new(
         sink: Arc<dyn Sink>,
-        streams: &[String],
+        settings: &EndpointSettings,
         counters: Arc<IntakeCounters>,
         clock: Clock,
         randomness: [u8; 16],
-    ) -> Arc<Intake> {
-        let mut streams = streams.to_vec();
+    ) -> Result<Arc<Intake>, SourceError> {
+        settings.check().map_err(SourceError::Config)?;
+        let now = clock.now();
+        let tls = settings.tls.as_ref().map(|files| tls::open(files, now)).transpose().map_err(SourceError::Config)?;
+        let ends_at = tls.as_ref().map_or(0, |tls| tls.ends_at / 1_000);
+        counters.certificate_ends.set(u64::try_from(ends_at).unwrap_or(0));
+        if let Some(warning) = settings.warning() {
+            tracing::warn!(listen = %settings.listen, "{warning}");
+        }
+        let mut streams = settings.delivery_streams.clone();
         streams.sort();
         streams.dedup();
-        let request_seed = u64::from_be_bytes(randomness[..8].try_into().expect("eight of sixteen bytes"));
-        Arc::new(Intake {
+        let limits = settings.limits.clone();
+        let callers = settings.credentials.len() + 1;
+        Ok(Arc::new(Intake {
             sink,
             streams,
             counters,
-            started_at: clock.now(),
+            started_at: now,
             clock,
+            access: Access::new(settings.credentials.clone()),
+            rates: Rates::new(callers, limits.requests_per_second, limits.bytes_per_second, now),
+            limits: Arc::new(limits),
+            tls,
+            denials: Seldom::default(),
             slots: Semaphore::new(REQUESTS),
             memory: body::memory(),
-            request_seed,
+            request_seed: u64::from_be_bytes(randomness[..8].try_into().expect("eight of sixteen bytes")),
             requests: AtomicU64::new(0),
-        })
+        }))
     }
 
     pub(super) fn loan(&self) -> Loan {
@@ -91,6 +124,51 @@ impl Intake {
         let n = self.requests.fetch_add(1, Ordering::Relaxed);
         let seed = self.request_seed;
         format!("{:08x}-{:04x}-4{:03x}-8000-{n:012x}", seed >> 32, (seed >> 16) & 0xffff, seed & 0xfff)
+    }
+
+    pub(super) fn bounds(&self) -> Bounds {
+        let limits = &self.limits;
+        Bounds { bytes: limits.body_bytes, timeout: limits.body_timeout, min_rate: limits.min_body_rate }
+    }
+
+    /// Who sent the request, and its body. Whoever is known by nothing is turned away before memory is spent on the body; the
+    /// rate is charged when it is proven who sent it, or anyone could use it up. `tokens`: a bearer token will do.
+    pub(super) async fn admit(
+        &self,
+        head: &Parts,
+        body: Body,
+        tokens: bool,
+        loan: &mut Loan,
+    ) -> Result<(Caller, Vec<u8>), Turned> {
+        let wire = head.extensions.get::<Wire>().copied().unwrap_or_default();
+        let claimed = self.access.claim(head, tokens, wire.encrypted, self.clock.now()).map_err(Turned::Denied);
+        let place = |caller: Caller| caller.place(self.access.len());
+        let claimed = claimed.and_then(|claimed| {
+            let ready = self.rates.ready(place(claimed.alleged()), self.clock.now());
+            ready.map(|()| claimed).map_err(Turned::Throttled)
+        });
+        let claimed = match claimed {
+            Ok(claimed) => claimed,
+            Err(turned) => {
+                self.tell(&turned, wire);
+                body::discard(body, &self.bounds()).await;
+                return Err(turned);
+            }
+        };
+        let body = body::read(body, &self.bounds(), loan).await.map_err(Turned::Body)?;
+        let caller = self.access.prove(claimed, head, &body).map_err(Turned::Denied);
+        let caller = caller.inspect_err(|turned| self.tell(turned, wire))?;
+        self.rates.take(place(caller), body.len(), self.clock.now()).map_err(Turned::Throttled)?;
+        Ok((caller, body))
+    }
+
+    /// Someone who is denied may be an attacker, or a colleague with an old key.
+    fn tell(&self, turned: &Turned, wire: Wire) {
+        let Turned::Denied(denied) = turned else { return };
+        if let Some(left_out) = self.denials.now(self.clock.now()) {
+            let message = denied.message.escape_debug().to_string();
+            tracing::warn!(peer = ?wire.peer, kind = denied.kind, message, left_out, "a request was denied");
+        }
     }
 }
 
@@ -110,63 +188,6 @@ pub fn router(intake: Arc<Intake>) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_path)
         .with_state(intake)
-}
-
-/// Serves until `stop`: then stops accepting, answers the requests under way, and returns. Dropped, it ends all connections.
-pub async fn serve(listener: TcpListener, intake: Arc<Intake>, stop: CancellationToken) {
-    let router = router(intake);
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut connections = JoinSet::new();
-    while let Some(stream) = stop.run_until_cancelled(accept(&listener, &places)).await {
-        let Some((stream, place)) = stream else { continue };
-        let (router, stop) = (router.clone(), stop.clone());
-        connections.spawn(async move {
-            connection(stream, router, stop).await;
-            drop(place);
-        });
-        while connections.try_join_next().is_some() {}
-    }
-    drop(listener);
-    let drained = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
-        tracing::warn!("ended connections that did not finish in time");
-    }
-}
-
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let place = places.clone().acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, _)) => Some((stream, place)),
-        Err(error) => {
-            tracing::warn!(%error, "cannot accept a connection");
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            None
-        }
-    }
-}
-
-async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "cannot set nodelay");
-    }
-    let served = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    let mut served = pin!(served);
-    let ended = tokio::select! {
-        ended = &mut served => ended,
-        () = stop.cancelled() => {
-            served.as_mut().graceful_shutdown();
-            served.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "connection ended early");
-    }
 }
 
 /// A page in a browser may post to loopback without asking anyone; it cannot hide that it is one.

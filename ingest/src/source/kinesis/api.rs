@@ -17,6 +17,7 @@ use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{Record, Shard, ShardIteratorType};
 use tokio::sync::OnceCell;
 
+use super::kpl::HashRange;
 use super::service::{Consumer, Failure, RawRecord, ReadFrom, RecordPage, Service, ShardPage, Subscription};
 use super::tree::ListedShard;
 use super::{Access, KinesisSettings};
@@ -157,6 +158,9 @@ impl Service for KinesisApi {
             ReadFrom::At(millis) => {
                 request.shard_iterator_type(ShardIteratorType::AtTimestamp).timestamp(DateTime::from_millis(*millis))
             }
+            ReadFrom::Record(position) => request
+                .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
+                .starting_sequence_number(position.sequence()),
             ReadFrom::After(position) => request
                 .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
                 .starting_sequence_number(position.sequence()),
@@ -172,6 +176,14 @@ impl Service for KinesisApi {
             next: reply.next_shard_iterator,
             behind_ms: reply.millis_behind_latest.and_then(|ms| u64::try_from(ms).ok()),
         })
+    }
+
+    async fn retention_hours(&self) -> Result<i32, Failure> {
+        let call = self.client.describe_stream_summary().stream_name(&self.stream);
+        let reply = call.send().await.map_err(failure)?;
+        let summary = reply.stream_description_summary;
+        let hours = summary.map(|summary| summary.retention_period_hours);
+        hours.ok_or_else(|| Failure::Fatal("DescribeStreamSummary answered without a summary".into()))
     }
 
     async fn consumer(&self, name: &str) -> Result<Option<Consumer>, Failure> {
@@ -194,7 +206,10 @@ impl Service for KinesisApi {
 
 fn listed(shard: Shard) -> ListedShard {
     let parents = [shard.parent_shard_id, shard.adjacent_parent_shard_id].into_iter().flatten().collect();
-    ListedShard { id: shard.shard_id, parents }
+    let range = shard.hash_key_range.and_then(|range| {
+        Some(HashRange { first: range.starting_hash_key.parse().ok()?, last: range.ending_hash_key.parse().ok()? })
+    });
+    ListedShard { id: shard.shard_id, parents, range }
 }
 
 /// The arrival is part of the record: a row may hold it, and keys may be made of it. Any time made up in its place would be

@@ -22,7 +22,7 @@ use super::consumer::{Consumer, explained};
 use super::counters::add;
 use super::pace::{Retry, jitter};
 use super::service::{Failure, Pushed, ReadFrom, RecordPage, Subscription};
-use super::shard::{Read, ShardReader};
+use super::shard::ShardReader;
 use crate::record::Batch;
 use crate::source::{Resume, SourceError};
 
@@ -52,6 +52,8 @@ pub(super) struct FanOutReader {
     shard: ShardReader,
     continuation: Option<(Position, Instant)>,
     subscribed_at: Option<Instant>,
+    /// When the subscription was asked for, milliseconds since the epoch: its events are no older, however long they waited.
+    asked_at: i64,
     /// Of whom the last subscription was asked for.
     arn: String,
     in_use: Retry,
@@ -66,6 +68,7 @@ impl FanOutReader {
             shard: ShardReader::resumed(Arc::clone(&shared), id, resume),
             continuation: None,
             subscribed_at: None,
+            asked_at: 0,
             arn: String::new(),
             in_use: Retry::new(IN_USE_BASE, IN_USE_CAP, shared.settings.give_up),
             not_found: 0,
@@ -77,6 +80,12 @@ impl FanOutReader {
     /// Reads to the shard's end.
     pub(super) async fn drain(mut self, consumer: &Consumer, out: mpsc::Sender<Batch>) -> Result<(), SourceError> {
         loop {
+            if self.shard.is_endangered() {
+                if self.poll(&out).await? {
+                    return Ok(());
+                }
+                continue;
+            }
             let failure = match self.subscribe(consumer).await? {
                 Ok(subscription) => match self.follow(subscription, &out).await? {
                     Ended::Shard => return Ok(()),
@@ -89,15 +98,28 @@ impl FanOutReader {
         }
     }
 
+    /// Reads by polling: what is pushed may jump over what retention takes without a word. Whether the shard ended.
+    async fn poll(&mut self, out: &mpsc::Sender<Batch>) -> Result<bool, SourceError> {
+        self.continuation = None;
+        let read = self.shard.read().await?;
+        let last = read.last;
+        self.shard.hand_over(read, out).await?;
+        Ok(last)
+    }
+
     async fn subscribe(&mut self, consumer: &Consumer) -> Result<Result<Box<dyn Subscription>, Failure>, SourceError> {
         if let Some(at) = self.subscribed_at {
             sleep_until(at + RENEW_AFTER).await;
         }
         self.arn = consumer.arn(&self.shared).await?;
         let from = self.read_from();
+        self.asked_at = self.shared.clock.now();
         let call = self.shared.service.subscribe(&self.arn, &self.id, &from);
         let answer = timeout(SILENCE, call).await.unwrap_or_else(|_| Err(silent()));
         if answer.is_ok() {
+            if !matches!(from, ReadFrom::After(_)) {
+                self.shard.anchor();
+            }
             let counters = &self.shared.counters;
             add(&counters.subscriptions, 1);
             if self.subscribed_at.replace(Instant::now()).is_some() {
@@ -135,25 +157,30 @@ impl FanOutReader {
                 Err(failure) => return Ok(Ended::Subscription(Some(failure))),
             };
             events += 1;
-            let read = self.accept(pushed)?;
-            let last = read.last;
-            self.shard.hand_over(read, None, out).await?;
+            let last = pushed.last;
+            self.accept(pushed).await?;
+            while let Some(read) = self.shard.next() {
+                self.shard.hand_over(read, out).await?;
+            }
             if last {
                 return Ok(Ended::Shard);
+            }
+            if self.shard.is_endangered() {
+                return Ok(Ended::Subscription(None));
             }
         }
     }
 
-    fn accept(&mut self, pushed: Pushed) -> Result<Read, SourceError> {
+    async fn accept(&mut self, pushed: Pushed) -> Result<(), SourceError> {
         self.in_use.succeeded();
         self.not_found = 0;
         // One that is no number is of no use, and the position will do.
         let continuation = pushed.continuation.and_then(|number| Position::new(number, 0).ok());
         self.continuation = continuation.map(|at| (at, Instant::now()));
         add(&self.shared.counters.events, 1);
-        // A page whose iterator nobody uses: there is one as long as the shard goes on.
-        let next = (!pushed.last).then(String::new);
-        self.shard.take(RecordPage { records: pushed.records, next, behind_ms: pushed.behind_ms })
+        let permit = if pushed.records.is_empty() { None } else { Some(self.shard.permit().await?) };
+        let page = RecordPage { records: pushed.records, next: None, behind_ms: pushed.behind_ms };
+        self.shard.take(page, pushed.last, self.asked_at, permit).await
     }
 
     /// Waits where waiting helps, or says what is wrong.

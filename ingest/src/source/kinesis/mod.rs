@@ -5,6 +5,8 @@
 //! - `shard` reads one shard within the service's limits (`pace`, pure), through throttling, expired iterators and network
 //!   failures, and chains the spans.
 //! - `fanout` reads one shard as the service pushes it to `consumer`, whom it registers.
+//! - `tail` makes records of what either of them gets: checked, taken apart (`kpl`), what is known already left out.
+//! - `retention` tells a loss from a shard that was idle for long.
 //! - `reread` reads one span again for recovery, always by polling.
 //! - `service` says what all of them need of Kinesis; `api` speaks it over the SDK, and makes every client there is.
 
@@ -16,15 +18,18 @@ mod fanout;
 pub mod kpl;
 mod pace;
 mod reread;
+mod retention;
 mod service;
 mod shard;
 mod supervise;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod tree;
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -38,10 +43,15 @@ pub(in crate::source) use self::api::client;
 use self::consumer::Consumer;
 pub use self::counters::KinesisCounters;
 use self::fanout::FanOutReader;
+use self::kpl::HashRange;
 use self::pace::Retry;
+use self::retention::Retention;
 use self::service::Service;
 use self::shard::ShardReader;
 use self::supervise::{Supervisor, Tasks};
+use self::tree::ListedShard;
+use super::loss::AcceptedLoss;
+use super::split::Task;
 use super::{Claims, READ_AHEAD_BATCHES, Resume, Source, SourceError};
 use crate::record::Batch;
 
@@ -100,12 +110,16 @@ pub struct KinesisSettings {
     pub start: StartSetting,
     /// Default: polling.
     pub reader: ReaderSetting,
+    /// What may be missing from the stream. Default: nothing.
+    pub accepted_loss: Vec<AcceptedLoss>,
     /// Default: what the AWS SDK's variables and profile say, else the region's own endpoint.
     pub endpoint_url: Option<String>,
     /// Default: what the AWS SDK's variables and profile say; `us-east-1` where only an endpoint is given.
     pub region: Option<String>,
     /// Default: the chain.
     pub access: Access,
+    /// Which shards this process reads. Default: all.
+    pub task: Task,
     /// Between two lists of the shards; they are also listed when a shard ends. Default 60 s.
     pub discover_every: Duration,
     /// A call that fails for so long without one success stops the source. Default 5 min.
@@ -131,9 +145,11 @@ impl KinesisSettings {
             stream: stream.into(),
             start,
             reader: ReaderSetting::Polling,
+            accepted_loss: Vec::new(),
             endpoint_url: None,
             region: None,
             access: Access::Chain,
+            task: Task::WHOLE,
             discover_every: Duration::from_secs(60),
             give_up: Duration::from_secs(300),
             records_per_read: 10_000,
@@ -155,10 +171,40 @@ struct Shared {
     permits: Arc<Semaphore>,
     /// With fan-out: whom the shards are pushed to.
     consumer: Option<Consumer>,
+    retention: Retention,
+    /// Hash keys of the shards of the last list.
+    hash_ranges: Mutex<HashMap<String, HashRange>>,
     clock: Clock,
 }
 
 impl Shared {
+    fn new(service: Arc<dyn Service>, settings: KinesisSettings, clock: Clock) -> Self {
+        let consumer = match &settings.reader {
+            ReaderSetting::Polling => None,
+            ReaderSetting::FanOut { consumer } => Some(Consumer::new(consumer)),
+        };
+        Shared {
+            service,
+            settings,
+            counters: Arc::default(),
+            permits: Arc::new(Semaphore::new(READ_AHEAD_BATCHES)),
+            consumer,
+            retention: Retention::default(),
+            hash_ranges: Mutex::default(),
+            clock,
+        }
+    }
+
+    fn learn(&self, listing: &[ListedShard]) {
+        let ranges = listing.iter().filter_map(|shard| Some((shard.id.clone(), shard.range?))).collect();
+        // A map is whole after any panic.
+        *self.hash_ranges.lock().unwrap_or_else(PoisonError::into_inner) = ranges;
+    }
+
+    fn hash_range(&self, id: &str) -> Option<HashRange> {
+        self.hash_ranges.lock().unwrap_or_else(PoisonError::into_inner).get(id).copied()
+    }
+
     fn shard_id(&self, id: &str) -> ShardId {
         ShardId::new(format!("{}:{id}", self.settings.stream))
     }
@@ -207,13 +253,7 @@ impl KinesisSource {
     }
 
     fn over(service: Arc<dyn Service>, settings: KinesisSettings, clock: Clock) -> Self {
-        let counters = Arc::new(KinesisCounters::default());
-        let permits = Arc::new(Semaphore::new(READ_AHEAD_BATCHES));
-        let consumer = match &settings.reader {
-            ReaderSetting::Polling => None,
-            ReaderSetting::FanOut { consumer } => Some(Consumer::new(consumer)),
-        };
-        KinesisSource(Arc::new(Shared { service, settings, counters, permits, consumer, clock }))
+        KinesisSource(Arc::new(Shared::new(service, settings, clock)))
     }
 
     pub fn counters(&self) -> Arc<KinesisCounters> {
@@ -252,9 +292,10 @@ impl Source for KinesisSource {
         shard: &ShardId,
         start: &Start,
         span: &Span,
+        seen_at: Option<i64>,
         out: mpsc::Sender<Batch>,
     ) -> Result<(), SourceError> {
-        reread::reread(Arc::clone(&self.0), self.0.service_name(shard)?, start, span, out).await
+        reread::reread(Arc::clone(&self.0), self.0.service_name(shard)?, start, span, seen_at, out).await
     }
 
     /// Kinesis forgets by retention alone.

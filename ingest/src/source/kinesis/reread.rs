@@ -9,44 +9,69 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Shared;
-use super::shard::{Read, ShardReader};
-use crate::record::Batch;
-use crate::source::SourceError;
-
-/// Reads in a row that may find nothing at the tip before the span's end counts as gone.
-const EMPTY_READS_MAX: u32 = 3;
+use super::retention::way_on;
+use super::shard::{EMPTY_READS_MAX, Read, ShardReader};
+use super::tail::Gap;
+use crate::record::{Batch, Record};
+use crate::source::{Resume, SourceError};
 
 /// The batches carry no permit: recovery may keep them, and what it does not take waits in `out`.
+///
+/// A span that ends inside a record gets the whole record: which of its documents lie in the span, whoever takes it apart tells.
 pub(super) async fn reread(
     shared: Arc<Shared>,
     id: &str,
     start: &Start,
     span: &Span,
+    seen_at: Option<i64>,
     out: mpsc::Sender<Batch>,
 ) -> Result<(), SourceError> {
     let shard = shared.shard_id(id);
     let mut empty = EmptyReads { give_up: shared.settings.give_up, at_tip: 0, since: None };
-    let mut reader = ShardReader::new(shared, id, span.from.clone(), start.clone());
+    let resume = Resume { after: span.from.clone(), start: start.clone(), ended: false, seen_at };
+    let mut reader = ShardReader::resumed(Arc::clone(&shared), id, resume);
     let mut at = span.from.clone();
     while at < span.to {
-        let (read, _permit) = reader.read().await?;
+        let read = reader.read().await?;
         empty.note(&read);
         let behind_ms = read.behind_ms;
         let ends = ends_before(&read, &span.to, &empty);
-        let records: Vec<_> = read.records.into_iter().take_while(|r| r.position <= span.to).collect();
+        let (records, beyond) = up_to(&span.to, read.records);
         if let Some(last) = records.last() {
-            let from = std::mem::replace(&mut at, last.position.clone());
-            let span = Span::new(from, at.clone());
-            let batch = Batch { shard: shard.clone(), span, records, behind_ms, last: false, permit: None };
-            out.send(batch).await.map_err(|_| SourceError::Closed)?;
+            let to = last.position.clone().min(span.to.clone());
+            let span = Span::new(std::mem::replace(&mut at, to.clone()), to);
+            send(&shard, span, records, behind_ms, &out).await?;
         }
         if at < span.to
             && let Some(why) = ends
         {
-            return Err(lost(shard, at, span, why));
+            let gap = Gap { after: at, first: beyond };
+            if !shared.is_accepted(&shard, &gap) {
+                return Err(lost(shard, gap, span, why));
+            }
+            return send(&shard, Span::new(gap.after, span.to.clone()), Vec::new(), behind_ms, &out).await;
         }
     }
     Ok(())
+}
+
+/// The records of the span, and the position of the first one behind it.
+fn up_to(to: &Position, mut records: Vec<Record>) -> (Vec<Record>, Option<Position>) {
+    let count = records.partition_point(|record| record.position <= to.record());
+    let beyond = records.get(count).map(|record| record.position.clone());
+    records.truncate(count);
+    (records, beyond)
+}
+
+async fn send(
+    shard: &ShardId,
+    span: Span,
+    records: Vec<Record>,
+    behind_ms: Option<u64>,
+    out: &mpsc::Sender<Batch>,
+) -> Result<(), SourceError> {
+    let batch = Batch { shard: shard.clone(), span, records, behind_ms, seen_at: None, last: false, permit: None };
+    out.send(batch).await.map_err(|_| SourceError::Closed)
 }
 
 /// An unbroken row of reads that gave no record.
@@ -85,7 +110,8 @@ fn ends_before(read: &Read, to: &Position, empty: &EmptyReads) -> Option<&'stati
     }
 }
 
-fn lost(shard: ShardId, after: Position, span: &Span, why: &str) -> SourceError {
-    let message = format!("{why} before record {}, which an unfinished cut needs", span.to);
-    SourceError::Lost { shard, after, message }
+fn lost(shard: ShardId, gap: Gap, span: &Span, why: &str) -> SourceError {
+    let way_on = way_on(&shard, &gap);
+    let message = format!("{why} before record {}, which an unfinished cut needs: {way_on}", span.to);
+    SourceError::Lost { shard, after: gap.after, first: gap.first, message }
 }

@@ -14,6 +14,9 @@ pub(super) enum ReadFrom {
     TrimHorizon,
     /// The first record that arrived at or after this instant, milliseconds since the epoch.
     At(i64),
+    /// The record that this position lies in, it included; if it was trimmed, the first one behind it.
+    Record(Position),
+    /// Behind this number, which need not be a record's.
     After(Position),
 }
 
@@ -143,6 +146,9 @@ pub(super) trait Service: Send + Sync + std::fmt::Debug {
     async fn iterator(&self, shard: &str, from: &ReadFrom) -> Result<String, Failure>;
 
     async fn records(&self, iterator: &str, limit: i32) -> Result<RecordPage, Failure>;
+
+    /// How long the stream keeps its records.
+    async fn retention_hours(&self) -> Result<i32, Failure>;
 
     /// The stream's consumer of this name; none: it is not registered.
     async fn consumer(&self, name: &str) -> Result<Option<Consumer>, Failure>;

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use schemas::log_entry::Start;
 use schemas::position::{Position, ShardId};
@@ -14,7 +15,10 @@ use super::pace::jitter;
 use super::service::{Failure, Service};
 use super::tree::{GONE_AFTER_LISTS, ListedShard, ShardTree};
 use crate::record::Batch;
-use crate::source::{Claims, SourceError};
+use crate::source::{Claimed, Claims, ShardStanding, SourceError};
+
+/// Between two looks at the logs of writers whose shards our shards wait for.
+const ASK_EVERY: Duration = Duration::from_secs(5);
 
 /// Pages of up to 1,000 shards in one list.
 const LIST_PAGES_MAX: usize = 1_000;
@@ -39,6 +43,8 @@ pub(super) struct Supervisor<'a> {
     out: mpsc::Sender<Batch>,
     next_listing: Instant,
     listing: Listing,
+    /// When to ask how far others have read the parents that shards of ours wait for.
+    next_asking: Instant,
 }
 
 /// At most one listing is in flight. A shard that ends meanwhile may have children that it was too early to see: it is done again.
@@ -57,8 +63,10 @@ impl<'a> Supervisor<'a> {
         claims: Claims,
         out: mpsc::Sender<Batch>,
     ) -> Self {
-        let (tree, next_listing) = (ShardTree::new(start), Instant::now());
-        Supervisor { shared, tree, tasks, claims, out, next_listing, listing: Listing::Idle }
+        let of = Arc::clone(&shared);
+        let ours = move |id: &str| of.settings.task.has(&of.shard_id(id));
+        let (tree, now) = (ShardTree::new(start, Box::new(ours)), Instant::now());
+        Supervisor { shared, tree, tasks, claims, out, next_listing: now, listing: Listing::Idle, next_asking: now }
     }
 
     /// Runs until something fails: a stream has no end.
@@ -72,6 +80,7 @@ impl<'a> Supervisor<'a> {
                     Event::Drained(id) => self.drained(&id).await?,
                 },
                 () = tokio::time::sleep_until(self.next_listing), if self.listing == Listing::Idle => self.start_listing(),
+                () = tokio::time::sleep_until(self.next_asking), if !self.tree.awaited().is_empty() => self.ask().await?,
             }
         }
     }
@@ -128,6 +137,7 @@ impl<'a> Supervisor<'a> {
             self.unread(&self.shared.shard_id(&id))?;
         }
         self.next_listing = Instant::now() + self.shared.settings.discover_every;
+        self.tree.claim_again();
         let again = self.listing == Listing::InFlightThenAgain;
         self.listing = Listing::Idle;
         if again {
@@ -157,9 +167,30 @@ impl<'a> Supervisor<'a> {
         }
     }
 
+    /// Asks how far others have read the parents of our shards.
+    async fn ask(&mut self) -> Result<(), SourceError> {
+        let awaited: Vec<(ShardId, String)> =
+            self.tree.awaited().into_iter().map(|id| (self.shared.shard_id(&id), id)).collect();
+        let standing = self.claims.standing(awaited.iter().map(|(shard, _)| shard.clone()).collect()).await?;
+        for (shard, id) in awaited {
+            if let Some(ShardStanding { drained, start }) = standing.get(&shard) {
+                self.tree.heard(&id, start.clone(), *drained);
+            }
+        }
+        self.next_asking = Instant::now() + ASK_EVERY.min(self.shared.settings.discover_every);
+        self.begin_ready().await
+    }
+
     async fn begin(&mut self, id: String) -> Result<(), SourceError> {
         let shard = self.shared.shard_id(&id);
-        let resume = self.claims.claim(shard.clone(), self.tree.first_start(&id)).await?;
+        let resume = match self.claims.claim(shard.clone(), self.tree.first_start(&id)).await? {
+            Claimed::Ours(resume) => resume,
+            Claimed::Theirs { writer } => {
+                tracing::info!(%shard, writer, "another process reads this shard");
+                self.tree.refused(&id);
+                return Ok(());
+            }
+        };
         self.tree.claimed(&id, resume.start.clone());
         if resume.ended {
             self.tree.drained(&id);
@@ -187,7 +218,7 @@ fn removed(place: &str, (shard, after): &(ShardId, Position), others: usize) -> 
         "{place} does not list the shard any more, and it was not read to its end{others}: \
          start with --accept-loss {shard} to go on without them"
     );
-    SourceError::Lost { shard: shard.clone(), after: after.clone(), message }
+    SourceError::Lost { shard: shard.clone(), after: after.clone(), first: None, message }
 }
 
 /// See [`super::KinesisSource::check`].
@@ -208,7 +239,10 @@ async fn list(shared: &Shared, ends: FirstFailure) -> Result<Vec<ListedShard>, S
     let began = Instant::now();
     loop {
         let failure = match pages(&*shared.service).await {
-            Ok(listing) => return Ok(listing),
+            Ok(listing) => {
+                shared.learn(&listing);
+                return Ok(listing);
+            }
             Err(failure) => failure,
         };
         let again = match (&failure, ends) {

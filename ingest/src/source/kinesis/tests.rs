@@ -1,11 +1,13 @@
 //! The source against a stream in memory.
 
 mod aggregate;
+mod aggregates;
 mod fake;
 mod fanout;
 mod known;
 mod kpl;
 mod reread;
+mod retention;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -24,7 +26,7 @@ use writer::shared::Clock;
 
 use super::{KinesisSettings, KinesisSource, StartSetting};
 use crate::record::Batch;
-use crate::source::{Claims, READ_AHEAD_BATCHES, Resume, Source, SourceError};
+use crate::source::{Claimed, Claims, READ_AHEAD_BATCHES, Request, Resume, Source, SourceError};
 
 /// Generous: a passing test never waits for it.
 const SOON: Duration = Duration::from_secs(20);
@@ -56,7 +58,7 @@ fn at(n: u64) -> Position {
 }
 
 fn resume(after: Position, start: Start, ended: bool) -> Resume {
-    Resume { after, start, ended }
+    Resume { after, start, ended, seen_at: None }
 }
 
 /// What the pipeline knows of each shard.
@@ -80,10 +82,11 @@ fn start_over(fake: &Arc<FakeStream>, settings: KinesisSettings, known: BTreeMap
     let (requests, mut claimed) = mpsc::channel(1);
     let answers = Arc::clone(&known);
     tokio::spawn(async move {
-        while let Some(super::super::ClaimRequest { shard, first_start, reply }) = claimed.recv().await {
+        while let Some(asked) = claimed.recv().await {
+            let Request::Claim { shard, first_start, reply, .. } = asked else { panic!("only claims: {asked:?}") };
             let fresh = resume(Position::zero(), first_start, false);
             let answer = answers.lock().expect("no panic holding it").entry(shard).or_insert(fresh).clone();
-            assert!(reply.send(answer).is_ok() || claimed.is_closed() || claimed.is_empty());
+            assert!(reply.send(Claimed::Ours(answer)).is_ok() || claimed.is_closed() || claimed.is_empty());
         }
     });
     let (out, batches) = mpsc::channel(1_000);
@@ -222,7 +225,7 @@ async fn a_shard_is_resumed_after_its_position_and_an_ended_one_is_not_read() {
     let batches = run.take(4, 0).await;
     assert_eq!(numbers(&batches, "s1"), [7, 8, 9, 10]);
     assert_eq!(batches[0].span.from, at(6));
-    assert_eq!(fake.iterators(), [("s1".to_string(), ReadFrom::After(at(6)))]);
+    assert_eq!(fake.iterators(), [("s1".to_string(), ReadFrom::Record(at(6)))]);
 }
 
 #[tokio::test]
@@ -239,7 +242,7 @@ async fn a_restart_exactly_at_a_split_reports_the_end_once_more_and_goes_on_with
 }
 
 #[tokio::test]
-async fn an_iterator_that_expires_before_any_record_goes_back_to_the_same_instant() {
+async fn trap_6_an_iterator_that_expires_before_any_record_goes_back_to_the_same_instant() {
     let fake = Arc::new(FakeStream::new(&["s0"]));
     fake.fail(Call::Records, &Failure::Expired("five minutes".into()), 2);
     let mut run = start(&fake, settings(StartSetting::Latest), &[]);
@@ -263,7 +266,7 @@ async fn an_iterator_that_expires_later_goes_on_after_the_last_record() {
     }
     fake.put("s0", 2);
     assert_eq!(numbers(&run.take(2, 0).await, "s0"), [4, 5]);
-    assert_eq!(fake.iterators()[1].1, ReadFrom::After(at(3)));
+    assert_eq!(fake.iterators()[1].1, ReadFrom::Record(at(3)));
 }
 
 #[tokio::test]

@@ -3,6 +3,9 @@
 //! A split or merge closes its parents and opens children; a key's records go on in a child. So a child waits until all its
 //! parents (two after a merge) were read to their end. A parent that is no longer listed has nothing left to read.
 //!
+//! A shard may be another process's to read: because the split says so ([`Task`]), or because it was refused when it was claimed.
+//! Of those that hold up a child of ours, the supervisor finds out how far they are read.
+//!
 //! One list is not the last word: a list may be older than the one before it, so a shard missing from it may come back. It is
 //! forgotten only when several lists in a row are without it. Forgotten at once and come back, it would be claimed a second
 //! time in the middle of what the first reader sent.
@@ -10,6 +13,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::log_entry::Start;
+
+use super::kpl::HashRange;
 
 /// Lists in a row without a shard before it counts as gone.
 pub(super) const GONE_AFTER_LISTS: u32 = 3;
@@ -20,12 +25,16 @@ pub(super) struct ListedShard {
     pub(super) id: String,
     /// None at the stream's creation, one after a split, two after a merge.
     pub(super) parents: Vec<String>,
+    /// Its hash keys, where the service gives them.
+    pub(super) range: Option<HashRange>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Waiting,
     Reading,
+    /// Another process reads it, or will.
+    Elsewhere,
     Drained,
 }
 
@@ -39,23 +48,28 @@ struct Node {
     missed: u32,
 }
 
-#[derive(Debug)]
 pub(super) struct ShardTree {
     nodes: BTreeMap<String, Node>,
     configured: Start,
+    /// Which shards, by name, this process is to read.
+    ours: Ours,
 }
 
+/// See [`ShardTree::new`].
+pub(super) type Ours = Box<dyn Fn(&str) -> bool + Send + Sync>;
+
 impl ShardTree {
-    /// `configured` is where a shard begins that continues no other.
-    pub(super) fn new(configured: Start) -> Self {
-        ShardTree { nodes: BTreeMap::new(), configured }
+    /// `configured` is where a shard begins that continues no other; `ours` tells the shards that this process is to read.
+    pub(super) fn new(configured: Start, ours: Ours) -> Self {
+        ShardTree { nodes: BTreeMap::new(), configured, ours }
     }
 
     /// Takes in a whole list of the stream's shards. Gives those that are gone before their turn to be read came.
     pub(super) fn list(&mut self, listing: Vec<ListedShard>) -> Vec<String> {
         self.nodes.values_mut().for_each(|node| node.missed = node.missed.saturating_add(1));
-        for ListedShard { id, parents } in listing {
-            let fresh = Node { parents, state: State::Waiting, start: None, missed: 0 };
+        for ListedShard { id, parents, .. } in listing {
+            let state = if (self.ours)(&id) { State::Waiting } else { State::Elsewhere };
+            let fresh = Node { parents, state, start: None, missed: 0 };
             self.nodes.entry(id).or_insert(fresh).missed = 0;
         }
         let gone = |node: &Node| node.state == State::Waiting && node.missed >= GONE_AFTER_LISTS;
@@ -96,6 +110,40 @@ impl ShardTree {
         }
     }
 
+    /// Another process owns it.
+    pub(super) fn refused(&mut self, id: &str) {
+        if let Some(node) = self.nodes.get_mut(id) {
+            node.state = State::Elsewhere;
+        }
+    }
+
+    /// Shards of ours that were refused may be claimed once more: their owner may have gone.
+    pub(super) fn claim_again(&mut self) {
+        for (id, node) in &mut self.nodes {
+            if node.state == State::Elsewhere && (self.ours)(id) {
+                node.state = State::Waiting;
+            }
+        }
+    }
+
+    /// Shards read elsewhere that a shard of ours waits for.
+    pub(super) fn awaited(&self) -> Vec<String> {
+        let waiting = self.nodes.values().filter(|node| node.state == State::Waiting && node.missed == 0);
+        let parents: BTreeSet<&String> = waiting.flat_map(|node| &node.parents).collect();
+        let elsewhere = |id: &&String| self.nodes.get(*id).is_some_and(|node| node.state == State::Elsewhere);
+        parents.into_iter().filter(elsewhere).cloned().collect()
+    }
+
+    /// What is known of a shard read elsewhere.
+    pub(super) fn heard(&mut self, id: &str, start: Start, drained: bool) {
+        if let Some(node) = self.nodes.get_mut(id).filter(|node| node.state == State::Elsewhere) {
+            node.start = Some(start);
+            if drained {
+                node.state = State::Drained;
+            }
+        }
+    }
+
     /// The shard was read to its end.
     pub(super) fn drained(&mut self, id: &str) {
         if let Some(node) = self.nodes.get_mut(id) {
@@ -115,11 +163,17 @@ impl ShardTree {
         self.nodes.retain(|id, node| {
             node.missed < GONE_AFTER_LISTS
                 || match node.state {
-                    State::Waiting => false,
+                    State::Waiting | State::Elsewhere => false,
                     State::Reading => true,
                     State::Drained => inherited.contains(id),
                 }
         });
+    }
+}
+
+impl std::fmt::Debug for ShardTree {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(&self.nodes).finish()
     }
 }
 
@@ -139,11 +193,11 @@ mod tests {
     use super::*;
 
     fn shard(id: &str, parents: &[&str]) -> ListedShard {
-        ListedShard { id: id.into(), parents: parents.iter().map(|p| p.to_string()).collect() }
+        ListedShard { id: id.into(), parents: parents.iter().map(|p| p.to_string()).collect(), range: None }
     }
 
     fn tree(start: Start, shards: &[ListedShard]) -> ShardTree {
-        let mut tree = ShardTree::new(start);
+        let mut tree = ShardTree::new(start, Box::new(|_| true));
         tree.list(shards.to_vec());
         tree
     }
@@ -171,6 +225,32 @@ mod tests {
         assert_eq!(tree.ready(), ["1"]);
         read_out(&mut tree, "1");
         assert_eq!(tree.ready(), ["2"]);
+    }
+
+    #[test]
+    fn a_child_waits_for_a_parent_that_another_process_reads() {
+        let mut tree = ShardTree::new(Start::At(9), Box::new(|id| id != "1"));
+        tree.list(vec![shard("0", &[]), shard("1", &[]), shard("2", &["0", "1"])]);
+        assert_eq!(tree.ready(), ["0"]);
+        read_out(&mut tree, "0");
+        assert_eq!((tree.ready(), tree.awaited()), (vec![], vec!["1".to_string()]));
+        tree.heard("1", Start::At(3), false);
+        assert!(tree.ready().is_empty());
+        tree.heard("1", Start::At(3), true);
+        assert_eq!(
+            (tree.ready(), tree.awaited(), tree.first_start("2")),
+            (vec!["2".to_string()], vec![], Start::At(3))
+        );
+    }
+
+    #[test]
+    fn a_refused_shard_is_claimed_again_when_told_so() {
+        let mut tree = ShardTree::new(Start::TrimHorizon, Box::new(|id| id != "1"));
+        tree.list(vec![shard("0", &[]), shard("1", &[])]);
+        tree.refused("0");
+        assert!(tree.ready().is_empty());
+        tree.claim_again();
+        assert_eq!(tree.ready(), ["0"]);
     }
 
     #[test]
@@ -262,12 +342,12 @@ mod tests {
         if merge && !open.is_empty() {
             let second = open.remove(pick % open.len());
             let child = next(all);
-            all.push(ListedShard { id: child.clone(), parents: vec![first, second] });
+            all.push(ListedShard { id: child.clone(), parents: vec![first, second], range: None });
             open.push(child);
         } else {
             for _ in 0..2 {
                 let child = next(all);
-                all.push(ListedShard { id: child.clone(), parents: vec![first.clone()] });
+                all.push(ListedShard { id: child.clone(), parents: vec![first.clone()], range: None });
                 open.push(child);
             }
         }
@@ -282,7 +362,7 @@ mod tests {
         ) {
             let mut all: Vec<ListedShard> = (0..roots).map(|n| shard(&format!("shard-{n:05}"), &[])).collect();
             let mut open: Vec<String> = all.iter().map(|s| s.id.clone()).collect();
-            let mut tree = ShardTree::new(Start::At(7));
+            let mut tree = ShardTree::new(Start::At(7), Box::new(|_| true));
             let (mut reading, mut drained): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
             let mut trimmed: Vec<String> = Vec::new();
             for (merge, pick, list, drain, trim) in steps {

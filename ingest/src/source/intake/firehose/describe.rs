@@ -4,8 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::validate::Violations;
-use super::{ACCOUNT, ApiError, encode, find, parse};
-use crate::source::intake::server::Intake;
+use super::{ACCOUNT, ApiError, Asked, encode, parse};
 
 /// Names answered when no limit is asked for.
 const LIST_LIMIT: i64 = 10;
@@ -26,14 +25,19 @@ struct ListIn {
     exclusive_start_delivery_stream_name: Option<String>,
 }
 
-pub(super) fn describe(intake: &Intake, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+pub(super) fn describe(asked: Asked<'_>, body: &[u8]) -> Result<Vec<u8>, ApiError> {
     let request: DescribeIn = parse(body)?;
     let mut violations = Violations::default();
     violations.stream_name(request.delivery_stream_name.as_deref());
     violations.limit(request.limit);
     violations.finish()?;
-    let name = find(intake, request.delivery_stream_name.as_deref().unwrap_or_default())?;
-    Ok(encode(&json!({ "DeliveryStreamDescription": description(name, intake.started_at) })))
+    let name = asked.find(request.delivery_stream_name.as_deref().unwrap_or_default())?;
+    Ok(encode(&json!({ "DeliveryStreamDescription": description(name, asked.intake.started_at) })))
+}
+
+/// The name of a delivery stream over all of AWS, if it were there.
+pub(super) fn arn(name: &str) -> String {
+    format!("arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/{name}")
 }
 
 /// A direct-put stream; the destination's members are those that clients require to be there.
@@ -41,7 +45,7 @@ fn description(name: &str, started_at: i64) -> Value {
     let created = started_at as f64 / 1000.0;
     json!({
         "DeliveryStreamName": name,
-        "DeliveryStreamARN": format!("arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/{name}"),
+        "DeliveryStreamARN": arn(name),
         "DeliveryStreamStatus": "ACTIVE",
         "DeliveryStreamType": "DirectPut",
         "DeliveryStreamEncryptionConfiguration": { "Status": "DISABLED" },
@@ -64,14 +68,15 @@ fn description(name: &str, started_at: i64) -> Value {
     })
 }
 
-pub(super) fn list(intake: &Intake, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+pub(super) fn list(asked: Asked<'_>, body: &[u8]) -> Result<Vec<u8>, ApiError> {
     let request: ListIn = parse(body)?;
     let mut violations = Violations::default();
     violations.limit(request.limit);
     violations.finish()?;
     let after = request.exclusive_start_delivery_stream_name.as_deref().unwrap_or_default();
-    let asked = request.delivery_stream_type.is_none_or(|kind| kind == "DirectPut");
-    let mut names: Vec<&String> = intake.streams.iter().filter(|name| asked && name.as_str() > after).collect();
+    let this_type = request.delivery_stream_type.is_none_or(|kind| kind == "DirectPut");
+    let listed = |name: &&String| this_type && name.as_str() > after && asked.intake.access.may_use(asked.caller, name);
+    let mut names: Vec<&String> = asked.intake.streams.iter().filter(listed).collect();
     let limit = usize::try_from(request.limit.unwrap_or(LIST_LIMIT)).expect("between 1 and 10000");
     let more = names.len() > limit;
     names.truncate(limit);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::validate::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, BATCH_TOO_LARGE, Violations};
-use super::{ApiError, encode, find, parse};
+use super::{ApiError, Asked, encode, parse};
 use crate::source::intake::body::Loan;
 use crate::source::intake::counters::Refusal;
 use crate::source::intake::server::Intake;
@@ -74,7 +74,7 @@ impl From<Result<String, PutFailure>> for RecordOut {
     }
 }
 
-pub(super) async fn record(intake: &Intake, body: &[u8], loan: &mut Loan) -> Result<Vec<u8>, ApiError> {
+pub(super) async fn record(asked: Asked<'_>, body: &[u8], loan: &mut Loan) -> Result<Vec<u8>, ApiError> {
     let request: PutRecordIn<'_> = parse(body)?;
     let mut violations = Violations::default();
     let name = name_of(request.delivery_stream_name.as_ref(), &mut violations);
@@ -84,15 +84,15 @@ pub(super) async fn record(intake: &Intake, body: &[u8], loan: &mut Loan) -> Res
         Some(record) => data = decode(record.data.as_ref(), "record.data", &mut violations, loan)?,
     }
     violations.finish()?;
-    find(intake, name)?;
-    let receipt = put(intake, vec![data]).await?;
+    asked.find(name)?;
+    let receipt = put(asked.intake, vec![data]).await?;
     match receipt.records().pop() {
         Some(Ok(record_id)) => Ok(encode(&PutRecordOut { record_id, encrypted: false })),
         Some(Err(_)) | None => Err(ApiError::unavailable(Refusal::Forward)),
     }
 }
 
-pub(super) async fn batch(intake: &Intake, body: &[u8], loan: &mut Loan) -> Result<Vec<u8>, ApiError> {
+pub(super) async fn batch(asked: Asked<'_>, body: &[u8], loan: &mut Loan) -> Result<Vec<u8>, ApiError> {
     let request: PutRecordBatchIn<'_> = parse(body)?;
     let mut violations = Violations::default();
     let name = name_of(request.delivery_stream_name.as_ref(), &mut violations);
@@ -105,8 +105,8 @@ pub(super) async fn batch(intake: &Intake, body: &[u8], loan: &mut Loan) -> Resu
     if records.iter().map(Bytes::len).sum::<usize>() > BATCH_BYTES_MAX {
         return Err(ApiError::invalid_argument(BATCH_TOO_LARGE));
     }
-    find(intake, name)?;
-    let receipt = put(intake, records).await?;
+    asked.find(name)?;
+    let receipt = put(asked.intake, records).await?;
     Ok(encode(&PutRecordBatchOut {
         failed_put_count: receipt.failed(),
         encrypted: false,

@@ -2,6 +2,8 @@
 
 mod ndjson;
 mod sdk;
+mod secured;
+mod slow;
 mod stop;
 
 use std::net::SocketAddr;
@@ -42,6 +44,11 @@ async fn served() -> Served {
 
 /// `wrap` may put another sink in place of the journal.
 async fn served_with(wrap: impl FnOnce(Arc<dyn Sink>) -> Arc<dyn Sink>) -> Served {
+    serve(EndpointSettings::default(), clock(), wrap).await
+}
+
+/// With settings of its own; address and delivery streams are the ones of all tests.
+async fn serve(endpoint: EndpointSettings, clock: Clock, wrap: impl FnOnce(Arc<dyn Sink>) -> Arc<dyn Sink>) -> Served {
     let directory = tempfile::tempdir().expect("directory");
     let counters = Arc::new(IntakeCounters::default());
     let settings = JournalSettings {
@@ -51,12 +58,13 @@ async fn served_with(wrap: impl FnOnce(Arc<dyn Sink>) -> Arc<dyn Sink>) -> Serve
     };
     let journal = Arc::new(Journal::open(&settings, [5; 16], counters.clone()).expect("opens"));
     let sink = wrap(Arc::new(JournalSink::new(journal.clone())));
-    let streams = ["events".to_string(), "audit".to_string()];
-    let intake = Intake::new(sink, &streams, counters.clone(), clock(), [5; 16]);
+    let delivery_streams = vec!["events".to_string(), "audit".to_string()];
+    let endpoint = EndpointSettings { delivery_streams, ..endpoint };
+    let intake = Intake::new(sink, &endpoint, counters.clone(), clock, [5; 16]).expect("right settings");
     let listener = server::bind("127.0.0.1:0".parse().expect("address")).await.expect("binds");
     let address = listener.local_addr().expect("bound");
     let stop = CancellationToken::new();
-    let serving = tokio::spawn(server::serve(listener, intake, stop.clone()));
+    let serving = tokio::spawn(connection::serve(listener, intake, stop.clone()));
     Served {
         address,
         journal,

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::super::*;
 use super::{open, settings};
-use crate::source::{ClaimRequest, Resume};
+use crate::source::{Claimed, Request, Resume};
 
 /// A source that runs, and what the pipeline would hold of it.
 struct Running {
@@ -25,11 +25,12 @@ fn run(source: IntakeSource, after: Position) -> Running {
 
 fn run_knowing(source: IntakeSource, after: Position, known: Arc<[(ShardId, Position)]>) -> Running {
     let source = Arc::new(source);
-    let (requests, mut asked) = mpsc::channel::<ClaimRequest>(1);
+    let (requests, mut asked) = mpsc::channel::<Request>(1);
     tokio::spawn(async move {
         while let Some(request) = asked.recv().await {
-            let resume = Resume { after: after.clone(), start: request.first_start, ended: false };
-            request.reply.send(resume).expect("someone waits");
+            let Request::Claim { first_start, reply, .. } = request else { panic!("only claims: {request:?}") };
+            let resume = Resume { after: after.clone(), ..Resume::fresh(first_start) };
+            reply.send(Claimed::Ours(resume)).expect("someone waits");
         }
     });
     let (out, batches) = mpsc::channel(4);
@@ -67,7 +68,7 @@ impl Running {
 
 async fn reread(source: &IntakeSource, span: &Span) -> Result<(Vec<String>, Position), SourceError> {
     let (out, mut batches) = mpsc::channel(64);
-    source.reread(source.shard(), &Start::TrimHorizon, span, out).await?;
+    source.reread(source.shard(), &Start::TrimHorizon, span, None, out).await?;
     let (mut texts, mut at) = (Vec::new(), span.from.clone());
     while let Some(batch) = batches.recv().await {
         assert_eq!(batch.span.from, at);
@@ -199,18 +200,18 @@ async fn a_journal_that_ends_before_what_was_stored_is_an_error() {
 async fn nothing_is_taken_before_the_position_to_read_on_from_is_checked() {
     let directory = tempfile::tempdir().expect("directory");
     let source = Arc::new(small(directory.path()));
-    let (requests, mut asked) = mpsc::channel::<ClaimRequest>(1);
+    let (requests, mut asked) = mpsc::channel::<Request>(1);
     let (out, _batches) = mpsc::channel(4);
     let running = source.clone();
     let task =
         tokio::spawn(
             async move { running.run(Claims::new(requests, Arc::new([])), out, CancellationToken::new()).await },
         );
-    let request = asked.recv().await.expect("a claim");
+    let Some(Request::Claim { first_start, reply, .. }) = asked.recv().await else { panic!("a claim comes") };
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert_eq!(*source.bound().borrow(), None, "a record taken now would hide that the journal ends too early");
-    let resume = Resume { after: Position::from_numbers(1, 100), start: request.first_start, ended: false };
-    request.reply.send(resume).expect("someone waits");
+    let resume = Resume { after: Position::from_numbers(1, 100), ..Resume::fresh(first_start) };
+    reply.send(Claimed::Ours(resume)).expect("someone waits");
     assert!(matches!(task.await, Ok(Err(SourceError::Lost { .. }))));
 }
 
@@ -239,7 +240,7 @@ async fn an_instant_to_start_at_passes_over_what_arrived_before() {
     let to = Position::from(source.journal.tip().borrow().durable);
     let (out, mut batches) = mpsc::channel(4);
     let span = Span::new(Position::zero(), to.clone());
-    source.reread(source.shard(), &Start::At(20), &span, out).await.expect("reads");
+    source.reread(source.shard(), &Start::At(20), &span, None, out).await.expect("reads");
     let batch = batches.recv().await.expect("a batch");
     assert_eq!((batch.span.to, batch.records.len()), (to, 2));
 }

@@ -75,6 +75,7 @@ fn position(from: &ReadFrom) -> Result<StartingPosition, Failure> {
         ReadFrom::At(millis) => {
             position.r#type(ShardIteratorType::AtTimestamp).timestamp(DateTime::from_millis(*millis))
         }
+        ReadFrom::Record(at) => position.r#type(ShardIteratorType::AtSequenceNumber).sequence_number(at.sequence()),
         ReadFrom::After(after) => {
             position.r#type(ShardIteratorType::AfterSequenceNumber).sequence_number(after.sequence())
         }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use crate::source::kinesis::kpl::HashRange;
 use crate::source::kinesis::service::{
     Consumer, Failure, RawRecord, ReadFrom, RecordPage, Service, ShardPage, Subscription,
 };
@@ -23,6 +24,7 @@ pub(super) enum Call {
     List,
     Iterator,
     Records,
+    Retention,
     Consumer,
     Register,
     Subscribe,
@@ -38,13 +40,19 @@ struct Shard {
     /// So many lists are older than the shard.
     listed_after: usize,
     gone: bool,
+    range: Option<HashRange>,
 }
 
 #[derive(Debug)]
 struct State {
     shards: BTreeMap<String, Shard>,
     sequence: u64,
+    /// What records hold that do not hold their number.
+    data: BTreeMap<u64, Bytes>,
     now: i64,
+    /// What a read says that does not reach the tip.
+    lag_ms: u64,
+    retention_hours: i32,
     list_page: usize,
     stalled: bool,
     calls: Vec<Call>,
@@ -62,7 +70,10 @@ impl FakeStream {
         FakeStream(Arc::new(Mutex::new(State {
             shards,
             sequence: 0,
+            data: BTreeMap::new(),
             now: 1_000,
+            lag_ms: 500,
+            retention_hours: 24,
             list_page: 1_000,
             stalled: false,
             calls: Vec::new(),
@@ -85,6 +96,25 @@ impl FakeStream {
         assert!(!shard.closed, "put to a closed shard");
         shard.records.extend((first..first + count).map(|n| (n, now)));
         (first..first + count).collect()
+    }
+
+    /// Adds one record that holds this; gives back its number.
+    pub(super) fn put_data(&self, id: &str, data: Bytes) -> u64 {
+        let number = self.put(id, 1)[0];
+        self.state().data.insert(number, data);
+        number
+    }
+
+    pub(super) fn set_lag(&self, lag_ms: u64) {
+        self.state().lag_ms = lag_ms;
+    }
+
+    pub(super) fn set_retention(&self, hours: i32) {
+        self.state().retention_hours = hours;
+    }
+
+    pub(super) fn set_range(&self, id: &str, first: u128, last: u128) {
+        self.state().shards.get_mut(id).expect("shard of the test").range = Some(HashRange { first, last });
     }
 
     /// A record with any number, as a broken server would give it.
@@ -164,6 +194,11 @@ impl State {
         found.ok_or_else(|| Failure::NotFound(format!("no shard {id}")))
     }
 
+    fn raw(&self, n: u64, arrived_at: i64) -> RawRecord {
+        let data = self.data.get(&n).cloned().unwrap_or_else(|| Bytes::from(n.to_string()));
+        RawRecord { sequence_number: sequence(n), arrived_at, data }
+    }
+
     /// The number that reading from there begins after.
     fn after(&self, id: &str, from: &ReadFrom) -> Result<u64, Failure> {
         let records = &self.shard(id)?.records;
@@ -173,10 +208,9 @@ impl State {
                 return Err(Failure::InvalidArgument("instant in the future".into()));
             }
             ReadFrom::At(at) => records.iter().find(|(_, arrived)| arrived >= at).map_or(self.sequence, |(n, _)| n - 1),
-            ReadFrom::After(position) => {
-                let text = position.sequence();
-                text[text.len() - 7..].parse().expect("our own number")
-            }
+            // A trimmed one is no error: what is left begins behind it.
+            ReadFrom::Record(position) => number(position.sequence()) - 1,
+            ReadFrom::After(position) => number(position.sequence()),
         })
     }
 }
@@ -194,7 +228,7 @@ impl Service for FakeStream {
         let calls = state.calls.iter().filter(|call| **call == Call::List).count();
         let listed = state.shards.iter().filter(|(_, shard)| !shard.gone && calls > shard.listed_after);
         let mut shards: Vec<ListedShard> = listed
-            .map(|(id, shard)| ListedShard { id: id.clone(), parents: shard.parents.clone() })
+            .map(|(id, shard)| ListedShard { id: id.clone(), parents: shard.parents.clone(), range: shard.range })
             .skip(skip)
             .collect();
         let more = shards.len() > state.list_page;
@@ -216,17 +250,27 @@ impl Service for FakeStream {
         let mut after: u64 = after.parse().expect("our own iterator");
         let shard = state.shard(id)?;
         if state.stalled {
-            return Ok(RecordPage { records: Vec::new(), next: Some(iterator.to_string()), behind_ms: Some(500) });
+            return Ok(RecordPage {
+                records: Vec::new(),
+                next: Some(iterator.to_string()),
+                behind_ms: Some(state.lag_ms),
+            });
         }
         let waiting: Vec<_> = shard.records.iter().skip_while(|(n, _)| *n <= after).collect();
         let taken = &waiting[..waiting.len().min(limit as usize)];
         after = taken.last().map_or(after, |(n, _)| *n);
         let more = waiting.len() > taken.len();
         Ok(RecordPage {
-            records: taken.iter().map(|(n, arrived_at)| raw(*n, *arrived_at)).collect(),
+            records: taken.iter().map(|(n, arrived_at)| state.raw(*n, *arrived_at)).collect(),
             next: (more || !shard.closed).then(|| format!("{id} {after}")),
-            behind_ms: Some(if more { 500 } else { 0 }),
+            behind_ms: Some(if more { state.lag_ms } else { 0 }),
         })
+    }
+
+    async fn retention_hours(&self) -> Result<i32, Failure> {
+        let mut state = self.state();
+        state.called(Call::Retention)?;
+        Ok(state.retention_hours)
     }
 
     async fn consumer(&self, name: &str) -> Result<Option<Consumer>, Failure> {
@@ -246,6 +290,6 @@ impl Service for FakeStream {
     }
 }
 
-fn raw(n: u64, arrived_at: i64) -> RawRecord {
-    RawRecord { sequence_number: sequence(n), arrived_at, data: Bytes::from(n.to_string()) }
+fn number(text: &str) -> u64 {
+    text[text.len() - 7..].parse().expect("our own number")
 }

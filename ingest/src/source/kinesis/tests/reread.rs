@@ -6,7 +6,7 @@ async fn reread(fake: &Arc<FakeStream>, from: Position, to: u64) -> (Vec<Batch>,
     let source = source(fake, settings(StartSetting::Latest));
     let (out, mut batches) = mpsc::channel(1_000);
     let (id, span) = (shard("s0"), Span::new(from, at(to)));
-    let outcome = timeout(SOON, source.reread(&id, &Start::TrimHorizon, &span, out)).await.expect("ends");
+    let outcome = timeout(SOON, source.reread(&id, &Start::TrimHorizon, &span, None, out)).await.expect("ends");
     let mut taken = Vec::new();
     while let Some(batch) = batches.recv().await {
         taken.push(batch);
@@ -57,7 +57,8 @@ async fn a_span_is_given_up_when_reads_stay_empty_for_too_long() {
     let source = source(&fake, impatient);
     let (out, _batches) = mpsc::channel(1);
     let span = Span::new(at(4), at(11));
-    let outcome = timeout(SOON, source.reread(&shard("s0"), &Start::TrimHorizon, &span, out)).await.expect("ends");
+    let outcome =
+        timeout(SOON, source.reread(&shard("s0"), &Start::TrimHorizon, &span, None, out)).await.expect("ends");
     assert!(matches!(&outcome, Err(SourceError::Lost { after, .. }) if *after == at(4)), "{outcome:?}");
     assert!(fake.calls(Call::Records) > 3, "not as quickly as at the tip");
 }
@@ -67,6 +68,6 @@ async fn a_shard_of_another_stream_is_refused() {
     let source = source(&Arc::new(FakeStream::new(&[])), settings(StartSetting::Latest));
     let (out, _batches) = mpsc::channel(1);
     let span = Span::new(Position::zero(), at(1));
-    let outcome = source.reread(&ShardId::new("other:s0"), &Start::TrimHorizon, &span, out).await;
+    let outcome = source.reread(&ShardId::new("other:s0"), &Start::TrimHorizon, &span, None, out).await;
     assert!(matches!(outcome, Err(SourceError::Config(_))), "{outcome:?}");
 }

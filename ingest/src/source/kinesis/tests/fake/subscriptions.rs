@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep};
 
-use super::{Call, FakeStream, State, raw, sequence};
+use super::{Call, FakeStream, State, number, sequence};
 use crate::source::kinesis::service::{Consumer, ConsumerState, Failure, Pushed, ReadFrom, Subscription};
 
 /// As Amazon has them.
@@ -207,14 +207,10 @@ impl State {
         let continuation = if more { taken.last().map_or(after, |(n, _)| *n) } else { self.sequence.max(after) };
         let last = shard.closed && !more;
         Ok(Pushed {
-            records: taken.iter().map(|(n, arrived_at)| raw(*n, *arrived_at)).collect(),
+            records: taken.iter().map(|(n, arrived_at)| self.raw(*n, *arrived_at)).collect(),
             continuation: (!last).then(|| sequence(continuation)),
-            behind_ms: Some(if more { 500 } else { 0 }),
+            behind_ms: Some(if more { self.lag_ms } else { 0 }),
             last,
         })
     }
-}
-
-fn number(text: &str) -> u64 {
-    text[text.len() - 7..].parse().expect("our own number")
 }
