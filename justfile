@@ -28,6 +28,14 @@ bench *args:
 kcl *args:
     bash infra/kcl/setup && ALLUVIUM_KCL=required bash infra/local/test --package tests kcl {{args}}
 
+# fuzz targets, each for some seconds; needs the nightly compiler
+fuzz *args:
+    bash infra/local/fuzz {{args}}
+
+# 200 kills of processes that share a stream, over a faulty store, while it is resharded
+torture kills="200":
+    ALLUVIUM_TORTURE_KILLS={{kills}} bash infra/local/test --package tests torture:: -- --nocapture
+
 # write the golden files anew; look at the diff before committing
 golden:
     UPDATE_GOLDEN=1 bash infra/local/test --package tests

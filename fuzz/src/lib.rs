@@ -6,6 +6,7 @@
 
 pub mod config;
 pub mod decode;
+pub mod documents;
 pub mod encode;
 pub mod events;
 pub mod firehose;
@@ -15,6 +16,7 @@ pub mod input;
 pub mod journal;
 pub mod jq;
 pub mod json;
+pub mod kpl;
 pub mod log_entry;
 pub mod position;
 pub mod projection;

@@ -445,3 +445,20 @@ impl WriterState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever reads a log has not written it: a number may be any.
+    #[test]
+    fn the_largest_numbers_fold() {
+        let json = format!(
+            r#"{{"format":1,"writer":"w","number":{0},"at":0,"stored":0,"kind":"cut","by":"w","cut":{0},"rules":"r","files":[]}}"#,
+            u64::MAX
+        );
+        let mut state = WriterState::default();
+        state.apply(serde_json::from_str(&json).expect("an entry"));
+        assert_eq!((state.next_entry, state.carried.next_cut), (u64::MAX, u64::MAX));
+    }
+}

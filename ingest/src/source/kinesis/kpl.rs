@@ -34,9 +34,9 @@ const FIXED32: u8 = 5;
 
 /// The hash keys of a shard, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct HashRange {
-    pub(super) first: u128,
-    pub(super) last: u128,
+pub struct HashRange {
+    pub first: u128,
+    pub last: u128,
 }
 
 impl HashRange {
@@ -47,17 +47,17 @@ impl HashRange {
 
 /// One record of a producer, out of an aggregate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct UserRecord {
+pub struct UserRecord {
     /// Its number in the aggregate, from 0: KCL's sub-sequence number.
-    pub(super) sub: u64,
-    pub(super) data: Bytes,
+    pub sub: u64,
+    pub data: Bytes,
     /// Its hash key is not the shard's, or not in the tables: KCL would have dropped it.
-    pub(super) stray: bool,
+    pub stray: bool,
 }
 
 /// What the bytes of one Kinesis record are.
 #[derive(Debug)]
-pub(super) enum Content {
+pub enum Content {
     Plain,
     /// Begins like an aggregate and is none: delivered as it is.
     Broken,
@@ -66,7 +66,7 @@ pub(super) enum Content {
 
 /// An aggregate that was found whole; gives its user records one by one.
 #[derive(Debug)]
-pub(super) struct Aggregate {
+pub struct Aggregate {
     message: Bytes,
     at: usize,
     next: u64,
@@ -75,7 +75,7 @@ pub(super) struct Aggregate {
 }
 
 /// Tells what `data` is. `range` is the shard's, where known; without it no user record counts as stray.
-pub(super) fn content(data: &Bytes, range: Option<HashRange>) -> Content {
+pub fn content(data: &Bytes, range: Option<HashRange>) -> Content {
     if data.len() <= MAGIC.len() + DIGEST || !data.starts_with(&MAGIC) {
         return Content::Plain;
     }
@@ -92,7 +92,7 @@ pub(super) fn content(data: &Bytes, range: Option<HashRange>) -> Content {
 
 impl Aggregate {
     /// User records still to come.
-    pub(super) fn left(&self) -> u64 {
+    pub fn left(&self) -> u64 {
         self.count - self.next
     }
 }

@@ -14,7 +14,8 @@ mod api;
 mod consumer;
 mod counters;
 mod fanout;
-mod kpl;
+#[doc(hidden)]
+pub mod kpl;
 mod pace;
 mod reread;
 mod retention;

@@ -1,0 +1,4 @@
+//! See `src/documents.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz::documents::run(data));
