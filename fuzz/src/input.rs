@@ -20,13 +20,6 @@ impl<'a> Input<'a> {
         self.take(1).first().copied().unwrap_or(0)
     }
 
-    pub fn number(&mut self) -> u64 {
-        let mut bytes = [0; 8];
-        let taken = self.take(8);
-        bytes[..taken.len()].copy_from_slice(taken);
-        u64::from_le_bytes(bytes)
-    }
-
     /// Bytes behind a length of two bytes.
     pub fn piece(&mut self) -> &'a [u8] {
         let length = usize::from(self.byte()) | usize::from(self.byte()) << 8;

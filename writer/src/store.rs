@@ -135,11 +135,15 @@ impl Store {
     /// The object's bytes, `None` if there is none.
     pub async fn get(&self, relative: &str) -> Result<Option<Bytes>, WriterError> {
         let path = self.path(relative)?;
-        let read = async { self.inner.get(&path).await?.bytes().await };
-        match read.await {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(Error::NotFound { .. }) => Ok(None),
-            Err(e) => Err(self.failed("read", relative, &e)),
+        let mut patience = ReadPatience::new();
+        loop {
+            let read = async { self.inner.get(&path).await?.bytes().await };
+            match read.await {
+                Ok(bytes) => return Ok(Some(bytes)),
+                Err(Error::NotFound { .. }) => return Ok(None),
+                Err(e) if patience.ends() => return Err(self.failed("read", relative, &e)),
+                Err(_) => tokio::time::sleep(READ_PAUSE).await,
+            }
         }
     }
 
@@ -155,11 +159,19 @@ impl Store {
     /// Names below `folder` (relative to this store), in byte order, those after `after` if given.
     pub async fn list(&self, folder: &str, after: Option<&str>) -> Result<Vec<String>, WriterError> {
         let path = self.path(folder)?;
-        let found: BoxStream<'_, _> = match after {
-            Some(name) => self.inner.list_with_offset(Some(&path), &self.path(name)?),
-            None => self.inner.list(Some(&path)),
+        let after = after.map(|name| self.path(name)).transpose()?;
+        let mut patience = ReadPatience::new();
+        let metas: Vec<ObjectMeta> = loop {
+            let found: BoxStream<'_, _> = match &after {
+                Some(after) => self.inner.list_with_offset(Some(&path), after),
+                None => self.inner.list(Some(&path)),
+            };
+            match found.try_collect().await {
+                Ok(metas) => break metas,
+                Err(e) if patience.ends() => return Err(self.failed("list", folder, &e)),
+                Err(_) => tokio::time::sleep(READ_PAUSE).await,
+            }
         };
-        let metas: Vec<ObjectMeta> = found.try_collect().await.map_err(|e| self.failed("list", folder, &e))?;
         let strip = if self.prefix.is_empty() { 0 } else { self.prefix.len() + 1 };
         let mut names: Vec<String> = metas.iter().map(|m| m.location.as_ref()[strip..].to_string()).collect();
         names.sort_unstable();
@@ -208,6 +220,29 @@ impl Store {
                 self.url
             ))),
         }
+    }
+}
+
+/// Tries at one read, and how long after its beginning no other is made.
+const READ_TRIES: u32 = 5;
+const READ_WITHIN: Duration = Duration::from_secs(30);
+const READ_PAUSE: Duration = Duration::from_millis(200);
+
+/// How often a read is tried again. The client beneath repeats requests, but not those whose answer breaks off in its body.
+struct ReadPatience {
+    left: u32,
+    began: tokio::time::Instant,
+}
+
+impl ReadPatience {
+    fn new() -> Self {
+        ReadPatience { left: READ_TRIES, began: tokio::time::Instant::now() }
+    }
+
+    /// After a failure: whether it was the last one to be waited out.
+    fn ends(&mut self) -> bool {
+        self.left -= 1;
+        self.left == 0 || self.began.elapsed() > READ_WITHIN
     }
 }
 

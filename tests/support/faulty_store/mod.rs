@@ -73,7 +73,9 @@ impl FaultyStore {
             let mut outcome = timeout(TRY_TIMEOUT, &mut answer).await;
             self.gate.pass().await;
             // A process that was paused finds the answer waiting, however late it is.
-            if let (true, Some(waiting)) = (outcome.is_err(), answer.now_or_never()) {
+            if outcome.is_err()
+                && let Some(waiting) = answer.now_or_never()
+            {
                 outcome = Ok(waiting);
             }
             match outcome {
