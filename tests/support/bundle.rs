@@ -24,6 +24,19 @@ pub fn bundle(events: &[Vec<u8>]) -> Vec<Vec<u8>> {
     records
 }
 
+/// A record without its compression, if it has any.
+pub fn unpacked(record: Vec<u8>) -> Vec<u8> {
+    let mut out = Vec::new();
+    match record.get(..2) {
+        Some([0x1f, 0x8b]) => {
+            flate2::read::GzDecoder::new(&record[..]).read_to_end(&mut out).expect("gzip");
+            out
+        }
+        Some([0x28, 0xb5]) => zstd::decode_all(&record[..]).expect("zstd"),
+        _ => record,
+    }
+}
+
 pub fn gzip(plain: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     flate2::read::GzEncoder::new(plain, flate2::Compression::fast()).read_to_end(&mut out).expect("compresses");

@@ -11,6 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::alluvium::Lake;
+use crate::bundle::unpacked;
 use crate::kinesis::Stream;
 use crate::{duck, log};
 
@@ -112,7 +113,8 @@ pub fn check(lake: &Lake, put: &Put) {
     let mut broken = BTreeMap::new();
     for reject in lake.rejects() {
         let raw = STANDARD.decode(text(&reject, "rawData")).expect("base64");
-        let raw = String::from_utf8(raw).expect("the event was text");
+        // A record that is one event is rejected as it came.
+        let raw = String::from_utf8(unpacked(raw)).expect("the event was text");
         let id = raw.trim_start_matches("{\"event_id\":\"").trim_end_matches('"').to_string();
         *broken.entry(id).or_insert(0) += 1;
     }

@@ -252,6 +252,7 @@ impl Writer {
         while self.shared.budget.is_overdrawn() {
             let shared = self.shared.clone();
             tokio::select! {
+                biased;
                 () = shared.budget.freed() => {}
                 error = self.why_stopped() => return Err(error),
             }

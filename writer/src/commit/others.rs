@@ -1,6 +1,6 @@
 //! What other writers' logs say of shards: whether a parent was read to its end, so that its children may be read by us.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use schemas::log_entry::{Start, WriterState};
 use schemas::position::ShardId;
@@ -21,7 +21,7 @@ pub struct ShardStanding {
 /// The logs of other writers, read on from where they were read last.
 #[derive(Debug, Default)]
 pub struct Others {
-    folds: HashMap<String, WriterState>,
+    folds: BTreeMap<String, WriterState>,
 }
 
 impl Others {
