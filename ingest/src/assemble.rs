@@ -77,7 +77,7 @@ impl Share {
 pub async fn source(config: &SourceConfig, task: Task, clock: &Clock) -> Result<Opened, SourceError> {
     match config {
         SourceConfig::Kinesis { settings, .. } => {
-            let settings = KinesisSettings { task, ..settings.clone() };
+            let settings = KinesisSettings { task, ..KinesisSettings::clone(settings) };
             let source = Arc::new(KinesisSource::connect(settings, clock.clone()).await?);
             source.check().await?;
             let counters = Counters { kinesis: Some(source.counters()), ..Counters::default() };

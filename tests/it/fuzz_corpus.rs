@@ -10,7 +10,10 @@ use tests::file;
 #[allow(unreachable_pub, missing_debug_implementations, reason = "a library of its own, for cargo-fuzz")]
 mod targets;
 
-const TARGETS: &[(&str, fn(&[u8]))] = &[
+/// A target: what it is called, and what it does with an input.
+type Target = (&'static str, fn(&[u8]));
+
+const TARGETS: &[Target] = &[
     ("config", targets::config::run),
     ("decode", targets::decode::run),
     ("documents", targets::documents::run),

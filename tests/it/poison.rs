@@ -197,11 +197,7 @@ fn duplicate_members_are_the_same_to_keys_and_columns_and_lone_surrogates_are_re
     assert_eq!(reasons, ["column", "column"]);
     let rows = duck::query(&format!("select id, k, v from {} order by id, k desc", duck::lake(&lake.table.url())));
     let told: Vec<String> = rows.iter().map(|row| format!("{} {} {}", row["id"], row["k"], row["v"])).collect();
-    let want = [
-        "1 \"last\" \"last\"",
-        "2 \"last\" \"last\"",
-        "3 \"last\" \"last\"",
-    ];
+    let want = ["1 \"last\" \"last\"", "2 \"last\" \"last\"", "3 \"last\" \"last\""];
     assert_eq!(told, want);
 }
 

@@ -135,8 +135,8 @@ impl Stream {
     /// Names of the registered consumers.
     pub fn consumers(&self) -> Vec<String> {
         let answer = block_on(self.client.list_stream_consumers().stream_arn(self.arn()).send());
-        let names = answer.expect("consumers list").consumers().iter().map(|c| c.consumer_name().to_string()).collect();
-        names
+        let answer = answer.expect("consumers list");
+        answer.consumers().iter().map(|c| c.consumer_name().to_string()).collect()
     }
 
     /// Takes a consumer's registration back, whoever reads with it.

@@ -16,9 +16,9 @@ use crate::source::kinesis::{KinesisSettings, ReaderSetting, StartSetting};
 #[derive(Debug, Clone)]
 pub enum SourceConfig {
     Kinesis {
-        settings: KinesisSettings,
+        settings: Box<KinesisSettings>,
         /// `[intake]`: an endpoint that puts to the stream.
-        forward: Option<EndpointSettings>,
+        forward: Option<Box<EndpointSettings>>,
     },
     Intake(IntakeSettings),
     Kcl(KclSettings),
@@ -54,7 +54,7 @@ fn kinesis(typed: &Typed, folder: &Path) -> Option<SourceConfig> {
         true => Some(intake::endpoint(typed, "intake", folder)?),
         false => None,
     };
-    Some(SourceConfig::Kinesis { settings, forward })
+    Some(SourceConfig::Kinesis { settings: Box::new(settings), forward: forward.map(Box::new) })
 }
 
 fn kcl(typed: &Typed, folder: &Path) -> Option<SourceConfig> {

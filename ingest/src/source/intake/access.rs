@@ -93,7 +93,7 @@ pub(super) enum Claimed {
     /// There are no credentials, and nobody is asked for any.
     Anyone,
     Token(usize),
-    Signed(usize, Claim),
+    Signed(usize, Box<Claim>),
 }
 
 /// Who sent a request: a credential, by its place in the configuration, or anyone.
@@ -147,7 +147,7 @@ impl Access {
         let claim = Claim::read(scheme, rest, &head.headers)?;
         let index = self.by_key(&claim.key_id).ok_or_else(Denied::unknown_key)?;
         claim.check(encrypted, now)?;
-        Ok(Claimed::Signed(index, claim))
+        Ok(Claimed::Signed(index, Box::new(claim)))
     }
 
     /// Whether the claim is true, now that the body is here.

@@ -1,6 +1,8 @@
 //! Clients that are slow, silent, too many, or do not read: cut off, and what they held is given back.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::super::super::counters::Cut;
 use super::super::super::settings::{EndpointSettings, Limits};
