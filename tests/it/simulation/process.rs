@@ -77,6 +77,7 @@ impl Process {
         let place = |prefix: &str| Store::new(store.clone(), prefix, &format!("memory:///{prefix}/"));
         let settings = KinesisSettings {
             endpoint_url: Some("http://kinesis.test".into()),
+            region: Some("us-east-1".into()),
             access: Access::Key { id: "test".into(), secret: "test".into() },
             wire: Wire::Given(connector::client(world.kinesis.clone(), gate.clone())),
             task,

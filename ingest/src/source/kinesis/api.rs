@@ -9,10 +9,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::config::SharedHttpClient;
 use aws_sdk_kinesis::config::retry::RetryConfig;
 use aws_sdk_kinesis::config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::config::{Config, Credentials, ProvideCredentials};
+use aws_sdk_kinesis::config::{SharedCredentialsProvider, SharedHttpClient};
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{Record, Shard, ShardIteratorType};
@@ -84,16 +84,31 @@ pub(in crate::source) async fn client(settings: &KinesisSettings) -> Result<(Cli
     Ok((Client::new(&config), place))
 }
 
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build()
+}
+
+/// Nothing is looked up: reading profiles takes real time, on which a history in simulated time must not depend.
+fn given(settings: &KinesisSettings, client: &SharedHttpClient, id: &str, secret: &str) -> SdkConfig {
+    let credentials = SharedCredentialsProvider::new(Credentials::new(id, secret, None, None, "settings"));
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .retry_config(RetryConfig::standard().with_max_attempts(1))
+        .timeout_config(timeouts())
+        .region(Region::new(settings.region.clone().unwrap_or_else(|| ENDPOINT_REGION.into())))
+        .endpoint_url(settings.endpoint_url.clone().unwrap_or_default())
+        .credentials_provider(credentials)
+        .http_client(client.clone())
+        .build()
+}
+
 async fn load(settings: &KinesisSettings) -> SdkConfig {
-    let attempts = if matches!(settings.wire, Wire::Given(_)) { 1 } else { SDK_ATTEMPTS };
-    let retries = RetryConfig::standard().with_max_attempts(attempts).with_max_backoff(SDK_BACKOFF_MAX);
-    let timeouts =
-        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
-    let mut loader =
-        aws_config::defaults(BehaviorVersion::v2026_01_12()).retry_config(retries).timeout_config(timeouts);
-    if let Wire::Given(client) = &settings.wire {
-        loader = loader.http_client(client.clone());
+    if let (Wire::Given(client), Access::Key { id, secret }) = (&settings.wire, &settings.access) {
+        return given(settings, client, id, secret);
     }
+    let retries = RetryConfig::standard().with_max_attempts(SDK_ATTEMPTS).with_max_backoff(SDK_BACKOFF_MAX);
+    let mut loader =
+        aws_config::defaults(BehaviorVersion::v2026_01_12()).retry_config(retries).timeout_config(timeouts());
     if let Some(region) = &settings.region {
         loader = loader.region(Region::new(region.clone()));
     }
