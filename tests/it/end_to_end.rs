@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tests::alluvium::{self, Lake, Running, attribute_events, rules};
 use tests::kinesis::Stream;
-use tests::{corpus, duck, emulator, jq16, log};
+use tests::{corpus, duck, emulator, jq16, log, wait_for};
 
 /// Buffers that close soon after the last record, so that a test sees its rows without waiting.
 const BUFFER: &str = "[buffer]\nage = \"60 s\"\nidle = \"1 s\"\n";
@@ -212,6 +212,20 @@ fn wikipedia_log_through_kinesis_to_s3_is_each_edit_once_in_its_partition() {
         jq.display()
     );
     same_rows("partitions of jq 1.6", &ours, &theirs);
+}
+
+/// Idle time cuts, not the next record.
+#[test]
+fn what_was_taken_is_stored_although_nothing_more_comes() {
+    let stream = Stream::new(emulator::kinesis_local(), "silence", 1);
+    let edit = &corpus::wikipedia()[..1];
+    stream.put(edit, entity);
+    let lake = Lake::local();
+    let running = start_edits(&lake, &stream);
+    lake.until_cut(1);
+    let stored = wait_for("the file of the only edit", 30, || lake.table.list().pop());
+    assert!(lake.table.read(&stored).starts_with(b"PAR1"));
+    running.stop();
 }
 
 fn start_edits(lake: &Lake, stream: &Stream) -> Running {

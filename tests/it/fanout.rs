@@ -1,5 +1,5 @@
-//! `reader = "fan-out"`: an emulator pushes, the real process stores each event once, through kills and a consumer that goes
-//! away. (A split is tried in memory only: kinesis-local, which alone can split, gave a subscriber nothing.)
+//! `reader = "fan-out"`: emulators push, the real process stores each event once, through kills, splits and a consumer that goes
+//! away.
 
 use std::time::Duration;
 
@@ -82,6 +82,25 @@ fn a_consumer_that_is_deregistered_is_registered_again() {
     running.stop();
     check(&lake, events.len());
     assert_eq!(stream.consumers(), ["one.lake"], "and left registered");
+}
+
+/// kinesis-local does not tell a subscriber that its shard has ended.
+#[test]
+fn a_shard_that_is_split_under_its_subscriber_is_followed_by_its_children() {
+    let (stream, lake) = (Stream::new(emulator::kinesis_local(), "pushed-split", 1), Lake::local());
+    let running = Running::start(&lake, &sections(&stream, "discover_every = \"1 s\""));
+    let events = &corpus::sp500()[..400];
+    for (round, part) in events.chunks(100).enumerate() {
+        stream.put(part, entity);
+        lake.until_cut((round + 1) * 50);
+        if round < 3 {
+            stream.split(&stream.open_shards()[0]);
+        }
+    }
+    lake.until_cut(events.len());
+    running.stop();
+    check(&lake, events.len());
+    assert_eq!(stream.open_shards().len(), 4);
 }
 
 #[test]

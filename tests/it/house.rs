@@ -103,7 +103,7 @@ fn there_is_one_arrow() {
     }
 }
 
-fn sources() -> Vec<(String, String)> {
+pub(crate) fn sources() -> Vec<(String, String)> {
     let mut paths = Vec::new();
     for folder in ["schemas", "writer", "ingest", "tests", "fuzz"] {
         collect(&root().join(folder), &mut paths);
@@ -145,6 +145,26 @@ fn exceptions_are_needed() {
     for (name, _) in LONGER {
         assert!(sources.get(*name).is_some_and(|text| text.lines().count() > FILE_LINES_MAX), "{name} is short now");
     }
+}
+
+/// What is tested is what is released.
+#[test]
+fn no_part_of_the_program_can_be_left_out() {
+    for name in ["schemas", "writer", "ingest"] {
+        let manifest = std::fs::read_to_string(root().join(name).join("Cargo.toml")).expect("a crate's manifest");
+        let switch = manifest.lines().find(|line| line.contains("[features]") || line.contains("optional = true"));
+        assert_eq!(switch, None, "{name}");
+    }
+}
+
+/// Parts of an unfinished upload are removed by lifecycle rules, and paid for until then: a file is one PUT.
+#[test]
+fn nothing_is_uploaded_in_parts() {
+    let in_parts =
+        |text: &str| ["put_multipart(", "WriteMultipart", "buffered::"].iter().any(|call| text.contains(call));
+    let uploads = sources().into_iter().filter(|(name, text)| name.starts_with("writer/src") && in_parts(text));
+    let uploads: Vec<_> = uploads.map(|(name, _)| name).collect();
+    assert!(uploads.is_empty(), "{uploads:?}");
 }
 
 #[test]

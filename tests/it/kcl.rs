@@ -1,9 +1,12 @@
 //! The Kinesis Client Library assigns, we fence: machines that read one stream through its real daemon, and are killed.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixListener;
+use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use tests::alluvium::{Lake, attribute_events};
+use tests::alluvium::{self, Lake, attribute_events};
 use tests::kcl::{Machine, jars, required, wait_for_shards};
 use tests::kinesis::Stream;
 use tests::numbered::{Producer, check};
@@ -15,7 +18,7 @@ const BUFFER: &str = "[buffer]\nage = \"2 s\"\nidle = \"1 s\"\nrows = 200\n";
 const SHARDS: u64 = 4;
 
 /// Seconds for the daemon to start, agree on a leader and assign: about 40 on two busy cores.
-const ASSIGNED_SECONDS: u64 = 180;
+const ASSIGNED_SECONDS: u64 = 300;
 
 /// Seconds for the shards of a dead leader: its lock is held for 120.
 const LEADER_SECONDS: u64 = 300;
@@ -31,8 +34,9 @@ fn sections() -> String {
 fn put_slowly(stream: &Stream) -> Producer {
     let stream = stream.clone();
     Producer::start(move |records| {
-        // The event's number is near its begin: every shard gets some, which is what the library balances by.
-        stream.put(records, |event| String::from_utf8_lossy(&event[..24]).into_owned());
+        // Every shard gets some, which is what the library balances by. The event's number is in its first 23 bytes, which
+        // are all of a broken one.
+        stream.put(records, |event| String::from_utf8_lossy(&event[..23]).into_owned());
         thread::sleep(Duration::from_millis(200));
         true
     })
@@ -82,6 +86,30 @@ fn two_machines_are_killed_in_every_part_and_no_event_suffers() {
     }
     check(&lake, &put);
     println!("kcl: {} events, each once", put.known.len());
+}
+
+/// Without the daemon: the child's part alone, as a process.
+#[test]
+fn the_child_of_a_shard_passes_on_both_ways() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("kcl.sock");
+    let run = UnixListener::bind(&path).expect("a socket");
+    let mut shard = alluvium::command();
+    shard.arg("shard").arg("--socket").arg(&path).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = shard.spawn().expect("the binary starts");
+    let (mut daemon, mut answers) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
+    let (mut socket, _) = run.accept().expect("the child connects");
+    daemon.write_all(b"question\n").expect("the child reads");
+    let mut heard = [0; 9];
+    socket.read_exact(&mut heard).expect("the question is passed on");
+    socket.write_all(b"\nanswer\n").expect("the child reads");
+    let mut answer = [0; 8];
+    answers.read_exact(&mut answer).expect("the answer is passed on while both sides stay open");
+    assert_eq!((&heard, &answer), (b"question\n", b"\nanswer\n"));
+    drop(daemon);
+    assert_eq!(socket.read(&mut heard).expect("the end of input is passed on"), 0);
+    drop(socket);
+    assert!(child.wait().expect("the child ends").success());
 }
 
 #[test]

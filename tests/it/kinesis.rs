@@ -1,4 +1,4 @@
-//! The Kinesis source against emulators: order over splits and merges, resuming, starts, reading a span again.
+//! The Kinesis source against emulators: resuming, starts, reading a span again. What changes under it: `resharding`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -26,7 +26,7 @@ fn now() -> i64 {
     i64::try_from(since.as_millis()).expect("the year 292 million is far")
 }
 
-fn settings(stream: &Stream, start: StartSetting) -> KinesisSettings {
+pub(crate) fn settings(stream: &Stream, start: StartSetting) -> KinesisSettings {
     KinesisSettings {
         endpoint_url: Some(stream.endpoint.clone()),
         region: Some("us-east-1".into()),
@@ -42,12 +42,12 @@ async fn connect(settings: KinesisSettings) -> Result<KinesisSource, SourceError
     KinesisSource::connect(settings, Clock::new(now)).await
 }
 
-type Known = Arc<Mutex<BTreeMap<ShardId, Resume>>>;
+pub(crate) type Known = Arc<Mutex<BTreeMap<ShardId, Resume>>>;
 
 /// A source that runs, and the pipeline's end of it.
-struct Reading {
+pub(crate) struct Reading {
     batches: mpsc::Receiver<Batch>,
-    known: Known,
+    pub(crate) known: Known,
     stop: CancellationToken,
     done: JoinHandle<Result<(), SourceError>>,
 }
@@ -55,7 +55,7 @@ struct Reading {
 impl Reading {
     /// `known` is what earlier runs left.
     #[expect(clippy::async_yields_async, reason = "the task runs on; who stops the reader awaits it")]
-    fn start(settings: KinesisSettings, known: &Known) -> Reading {
+    pub(crate) fn start(settings: KinesisSettings, known: &Known) -> Reading {
         let (requests, claimed) = mpsc::channel(1);
         let (out, batches) = mpsc::channel(64);
         let stop = CancellationToken::new();
@@ -73,7 +73,7 @@ impl Reading {
     }
 
     /// Batches until so many records came; what came is known afterwards.
-    fn take(&mut self, records: usize) -> Vec<Batch> {
+    pub(crate) fn take(&mut self, records: usize) -> Vec<Batch> {
         let mut taken: Vec<Batch> = Vec::new();
         while taken.iter().map(|b| b.records.len()).sum::<usize>() < records {
             let next = block_on(async { timeout(SOON, self.batches.recv()).await });
@@ -90,7 +90,7 @@ impl Reading {
         taken
     }
 
-    fn stop(self) {
+    pub(crate) fn stop(self) {
         self.stop.cancel();
         let done = block_on(async { timeout(Duration::from_secs(5), self.done).await });
         done.expect("stops promptly").expect("does not panic").expect("a stop is no failure");
@@ -110,79 +110,15 @@ fn records(numbers: std::ops::Range<u32>) -> Vec<Vec<u8>> {
     numbers.map(|n| n.to_string().into_bytes()).collect()
 }
 
-fn put(stream: &Stream, numbers: std::ops::Range<u32>) {
+pub(crate) fn put(stream: &Stream, numbers: std::ops::Range<u32>) {
     stream.put(&records(numbers), |data| String::from_utf8_lossy(data).into_owned());
 }
 
-fn read(batches: &[Batch]) -> Vec<u32> {
+pub(crate) fn read(batches: &[Batch]) -> Vec<u32> {
     let data = batches.iter().flat_map(|b| &b.records).map(|r| String::from_utf8_lossy(&r.data).into_owned());
     let mut numbers: Vec<u32> = data.map(|text| text.parse().expect("the test's own data")).collect();
     numbers.sort_unstable();
     numbers
-}
-
-fn index(batches: &[Batch], what: impl Fn(&Batch) -> bool) -> usize {
-    batches.iter().position(what).expect("it came")
-}
-
-#[test]
-fn a_split_parent_is_read_to_its_end_before_its_children() {
-    let stream = Stream::new(emulator::kinesis_local(), "split", 1);
-    put(&stream, 0..60);
-    let parent = stream.open_shards().remove(0);
-    stream.split(&parent);
-    put(&stream, 60..120);
-    let few = KinesisSettings { records_per_read: 25, ..settings(&stream, StartSetting::TrimHorizon) };
-    let mut reading = Reading::start(few, &Known::default());
-    let batches = reading.take(120);
-    reading.stop();
-
-    assert_eq!(read(&batches), Vec::from_iter(0..120));
-    let parent = ShardId::new(format!("{}:{}", stream.name, parent.shard_id()));
-    let end = index(&batches, |b| b.last && b.shard == parent);
-    assert_eq!(end + 1, index(&batches, |b| b.shard != parent), "children come right behind the parent's end");
-    assert!(batches[end..].iter().skip(1).all(|b| b.shard != parent));
-}
-
-#[test]
-fn a_cold_start_on_merged_shards_waits_for_both_parents() {
-    let stream = Stream::new(emulator::kinesis_local(), "merge", 2);
-    put(&stream, 0..60);
-    let open = stream.open_shards();
-    stream.merge(&open[0], &open[1]);
-    put(&stream, 60..90);
-    let mut reading = Reading::start(settings(&stream, StartSetting::TrimHorizon), &Known::default());
-    let batches = reading.take(90);
-    reading.stop();
-
-    assert_eq!(read(&batches), Vec::from_iter(0..90));
-    let parents: Vec<_> = open.iter().map(|s| ShardId::new(format!("{}:{}", stream.name, s.shard_id()))).collect();
-    let child = index(&batches, |b| !parents.contains(&b.shard));
-    for parent in &parents {
-        assert!(index(&batches, |b| b.last && b.shard == *parent) < child, "{parent} ends before its child begins");
-    }
-}
-
-#[test]
-fn a_stream_that_is_split_and_merged_while_it_is_read_from_latest_loses_and_repeats_nothing() {
-    let stream = Stream::new(emulator::kinesis_local(), "live", 1);
-    put(&stream, 0..10);
-    // The emulator stamps to the millisecond, and `latest` begins with its own.
-    std::thread::sleep(Duration::from_millis(20));
-    let mut reading = Reading::start(settings(&stream, StartSetting::Latest), &Known::default());
-    // `latest` is said when the source runs; a shard that is claimed says that it has been.
-    tests::wait_for("the shard to be claimed", 60, || {
-        (!reading.known.lock().expect("nothing panics holding it").is_empty()).then_some(())
-    });
-    put(&stream, 10..30);
-    stream.split(&stream.open_shards()[0]);
-    put(&stream, 30..60);
-    let halves = stream.open_shards();
-    stream.merge(&halves[0], &halves[1]);
-    put(&stream, 60..90);
-    let batches = reading.take(80);
-    reading.stop();
-    assert_eq!(read(&batches), Vec::from_iter(10..90));
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn properties_of(child: &str, worker: &str, stream: &Stream, application: &str) 
          regionName = us-east-1\nkinesisEndpoint = {kinesis}\ndynamoDBEndpoint = {dynamodb}\n\
          AwsCredentialsProvider = DefaultCredentialsProvider\nprocessingLanguage = rust\n\
          initialPositionInStream = TRIM_HORIZON\ncallProcessRecordsEvenForEmptyRecordList = true\n\
-         metricsLevel = NONE\nfailoverTimeMillis = 3000\nleaseAssignmentIntervalMillis = 2000\n\
+         metricsLevel = NONE\nfailoverTimeMillis = 6000\nleaseAssignmentIntervalMillis = 2000\n\
          shardSyncIntervalMillis = 5000\nparentShardPollIntervalMillis = 500\nidleTimeBetweenReadsInMillis = 250\n\
          shutdownGraceMillis = 50000\ninMemoryWorkerMetricsCaptureFrequencyMillis = 1000\n\
          workerMetricsReporterFreqInMillis = 2000\nvarianceBalancingFrequency = 1\n"

@@ -305,3 +305,20 @@ impl Lake {
         self.errors.reach().await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use object_store::memory::InMemory;
+
+    /// Size and presence say nothing about whose an object is.
+    #[tokio::test]
+    async fn an_object_of_the_same_size_is_ours_only_if_its_bytes_are() {
+        let store = Store::new(Arc::new(InMemory::new()), "", "memory:///");
+        let (ours, theirs) = (Bytes::from_static(b"ours"), Bytes::from_static(b"else"));
+        assert_eq!(store.create("entry", ours.clone()).await.expect("a store"), Created::Ours);
+        assert_eq!(store.create("entry", ours.clone()).await.expect("a store"), Created::Ours, "the answer was lost");
+        assert_eq!(store.create("entry", theirs).await.expect("a store"), Created::Theirs(ours.clone()));
+        assert_eq!(store.get("entry").await.expect("a store"), Some(ours));
+    }
+}

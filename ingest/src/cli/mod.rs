@@ -152,7 +152,8 @@ pub enum Dialect {
 
 /// Does what was asked.
 pub async fn execute(command: Command) -> Result<(), CliError> {
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    // Not locked: `shard` writes from a thread of its own.
+    let mut out = std::io::BufWriter::new(std::io::stdout());
     match command {
         Command::Demo(args) => demo::run(args).await,
         Command::Run(args) => run::run(args).await,

@@ -29,8 +29,10 @@ const STARTING: &str = "start";
 pub async fn run(args: RunArgs) -> Result<(), CliError> {
     let mut config = super::load(&args.config)?;
     let accept_loss = args.accept_loss;
-    if let SourceConfig::Kinesis { settings, .. } = &mut config.source {
-        settings.accepted_loss.clone_from(&accept_loss);
+    match &mut config.source {
+        SourceConfig::Kinesis { settings, .. } => settings.accepted_loss.clone_from(&accept_loss),
+        SourceConfig::Kcl(settings) => settings.kinesis.accepted_loss.clone_from(&accept_loss),
+        SourceConfig::Intake(_) => {}
     }
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;

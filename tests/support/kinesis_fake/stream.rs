@@ -91,7 +91,7 @@ impl Stream {
             busy_until,
             shards: Vec::new(),
             next_number: 1,
-            last_birth: now - 1,
+            last_birth: now,
         };
         let width = u128::MAX / u128::from(shards);
         for n in 0..u128::from(shards) {
@@ -101,20 +101,16 @@ impl Stream {
         stream
     }
 
-    fn add(&mut self, parents: Vec<usize>, range: (u128, u128), now: i64) {
-        // A child's numbers are greater than its parents', also within one millisecond.
+    /// A child's numbers are greater than its parents', also within one millisecond.
+    fn birth(&mut self, now: i64) -> i64 {
         self.last_birth = now.max(self.last_birth + 1);
+        self.last_birth
+    }
+
+    fn add(&mut self, parents: Vec<usize>, range: (u128, u128), created_at: i64) {
         let (index, first_number) = (self.shards.len(), self.next_number);
         let records = VecDeque::new();
-        self.shards.push(Shard {
-            index,
-            parents,
-            range,
-            created_at: self.last_birth,
-            closed: None,
-            first_number,
-            records,
-        });
+        self.shards.push(Shard { index, parents, range, created_at, closed: None, first_number, records });
         self.next_number += 1;
     }
 
@@ -127,8 +123,9 @@ impl Stream {
     pub(super) fn split(&mut self, index: usize, at: u128, now: i64) {
         let (first, last) = self.shards[index].range;
         self.close(index, now);
-        self.add(vec![index], (first, at - 1), now);
-        self.add(vec![index], (at, last), now);
+        let birth = self.birth(now);
+        self.add(vec![index], (first, at - 1), birth);
+        self.add(vec![index], (at, last), birth);
     }
 
     /// The shards' ranges are neighbours.
@@ -136,7 +133,8 @@ impl Stream {
         let (a, b) = (self.shards[one].range, self.shards[other].range);
         self.close(one, now);
         self.close(other, now);
-        self.add(vec![one, other], (a.0.min(b.0), a.1.max(b.1)), now);
+        let birth = self.birth(now);
+        self.add(vec![one, other], (a.0.min(b.0), a.1.max(b.1)), birth);
     }
 
     pub(super) fn open(&self) -> impl Iterator<Item = &Shard> {

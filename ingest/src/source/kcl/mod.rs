@@ -4,12 +4,13 @@
 //! our socket. So all shards of the machine are read into the buffers of one process.
 //!
 //! - `socket` listens and gives each connection a task. `shard` is one connection: initialise, records, end.
-//! - `protocol` (pure) reads and writes the daemon's messages, `lines` bounds them.
+//! - `protocol` (pure) reads and writes the daemon's messages, `lines` bounds them, `tip` (pure) dates them.
 //!
 //! The lease table decides who should read a shard. It does not decide who may write its rows (a worker that was paused still
 //! believes in its lease) nor where to read on: both are in our state. Each assignment is a claim there, and what the daemon
 //! gives is compared with what the state holds: passed over where it is stored already, fetched from the stream where the
-//! daemon begins too late.
+//! daemon begins too late. It begins behind a position that retention has trimmed without a word, so the place where it joins
+//! what is stored is read from the stream as well, unless it gives the last stored record once more.
 
 mod counters;
 mod lines;
@@ -18,6 +19,7 @@ mod shard;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod tip;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -57,8 +59,12 @@ trait Stream: Send + Sync + std::fmt::Debug {
         shard: &ShardId,
         start: &Start,
         span: &Span,
+        seen_at: Option<i64>,
         out: mpsc::Sender<Batch>,
     ) -> Result<(), SourceError>;
+
+    /// Whether a reader that is so far behind has to fear that records are trimmed before it reads them.
+    async fn is_close_to_retention(&self, behind_ms: Option<u64>) -> Result<bool, SourceError>;
 
     /// Everything after `resume` to the end of a closed shard; the last batch has `last`.
     async fn rest(&self, shard: &ShardId, resume: Resume, out: mpsc::Sender<Batch>) -> Result<(), SourceError>;
@@ -71,9 +77,14 @@ impl Stream for KinesisSource {
         shard: &ShardId,
         start: &Start,
         span: &Span,
+        seen_at: Option<i64>,
         out: mpsc::Sender<Batch>,
     ) -> Result<(), SourceError> {
-        self.reread(shard, start, span, None, out).await
+        self.reread(shard, start, span, seen_at, out).await
+    }
+
+    async fn is_close_to_retention(&self, behind_ms: Option<u64>) -> Result<bool, SourceError> {
+        KinesisSource::is_close_to_retention(self, behind_ms).await
     }
 
     async fn rest(&self, shard: &ShardId, resume: Resume, out: mpsc::Sender<Batch>) -> Result<(), SourceError> {

@@ -15,7 +15,9 @@ use tokio::time::Instant;
 use super::Shared;
 use super::lines::{LineError, Lines};
 use super::protocol::{self, BadMessage, Checkpoint, Message, Received};
+use super::tip::Tip;
 use crate::record::{Batch, Record};
+use crate::source::kinesis::IDLE_WORD;
 use crate::source::{Claimed, Claims, Resume, SourceError};
 
 /// The end of a shard is checkpointed so often, [`Waits::end`] apart, before the daemon is told of failure by silence.
@@ -52,7 +54,10 @@ struct Held {
     at: Position,
     start: Start,
     ended: bool,
-    /// The daemon may give records only from behind `at`; known with the first one that it gives.
+    /// See [`Resume::seen_at`].
+    seen_at: Option<i64>,
+    /// Between `at` and the next record that the daemon gives there may be others, which it does not give or which are lost: that
+    /// is read from the stream.
     gap: bool,
 }
 
@@ -94,6 +99,9 @@ pub(super) struct Conversation<R, W> {
     /// What the lease table holds, and since when.
     checkpointed: Position,
     checkpointed_at: Option<Instant>,
+    tip: Tip,
+    /// When the pipeline last heard of the shard.
+    word_at: Instant,
 }
 
 impl<R: AsyncBufRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Conversation<R, W> {
@@ -115,6 +123,8 @@ impl<R: AsyncBufRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Conversation<
             given: None,
             checkpointed: Position::zero(),
             checkpointed_at: None,
+            tip: Tip::default(),
+            word_at: Instant::now(),
         }
     }
 
@@ -222,14 +232,10 @@ impl<R: AsyncBufRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Conversation<
             Checkpoint::Latest => Start::At(self.shared.clock.now()),
             _ => Start::TrimHorizon,
         };
-        let Resume { after, start, ended, .. } = self.taken(assigned.shard.clone(), first_start).await?;
-        let gap = match &assigned.checkpoint {
-            Checkpoint::TrimHorizon => false,
-            Checkpoint::At(through) => *through > after,
-            Checkpoint::Latest | Checkpoint::Other(_) => true,
-        };
+        let Resume { after, start, ended, seen_at } = self.taken(assigned.shard.clone(), first_start).await?;
+        let gap = !after.is_zero() || assigned.checkpoint != Checkpoint::TrimHorizon;
         tracing::info!(shard = %assigned.shard, %after, ?start, checkpoint = ?assigned.checkpoint, "shard assigned");
-        self.held = Some(Held { shard: assigned.shard.clone(), at: after, start, ended, gap });
+        self.held = Some(Held { shard: assigned.shard.clone(), at: after, start, ended, seen_at, gap });
         Ok(())
     }
 
@@ -259,7 +265,9 @@ impl<R: AsyncBufRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Conversation<
         permit: OwnedSemaphorePermit,
     ) -> Result<(), End> {
         self.own().await?;
-        self.take_in(records, behind_ms).await?;
+        let read_after = self.tip.taken(self.shared.clock.now());
+        let seen_at = read_after.filter(|_| behind_ms == Some(0));
+        self.take_in(records, behind_ms, seen_at).await?;
         drop(permit);
         if self.checkpointed_at.is_none_or(|at| at.elapsed() >= self.shared.waits.checkpoint) {
             self.checkpoint_stored().await?;
@@ -267,34 +275,39 @@ impl<R: AsyncBufRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Conversation<
         Ok(())
     }
 
-    async fn take_in(&mut self, records: Vec<Record>, behind_ms: Option<u64>) -> Result<(), End> {
+    /// `seen_at`: an instant at which the shard held nothing behind the records.
+    async fn take_in(&mut self, records: Vec<Record>, behind_ms: Option<u64>, seen_at: Option<i64>) -> Result<(), End> {
+        let close = self.shared.stream.is_close_to_retention(behind_ms).await?;
         let Some(held) = &mut self.held else { return Ok(()) };
         if let Some(behind) = behind_ms {
             self.shared.lags.behind(&held.shard, behind);
         }
         count(&self.shared.counters.records, records.len());
         self.given = records.last().map(|r| r.position.clone()).or(self.given.take());
+        held.gap = (held.gap || close) && !held.is_joined_by(&records);
         let mut new = held.new_of(records, &self.shared.counters);
-        let Some(first) = new.first() else { return Ok(()) };
-        if std::mem::take(&mut held.gap) {
+        if let (true, Some(first)) = (held.gap, new.first()) {
             self.fetch_through(first.position.clone()).await?;
             let Some(held) = &mut self.held else { return Ok(()) };
+            held.gap = false;
             new = held.new_of(new, &self.shared.counters);
         }
         if let Some(wrong) = new.windows(2).find(|pair| pair[1].position <= pair[0].position) {
             let (before, after) = (&wrong[0].position, &wrong[1].position);
             return Err(End::Connection(format!("record {after} came after record {before}, but is not greater")));
         }
-        if new.is_empty() { Ok(()) } else { self.hand_over(new, behind_ms, false).await }
+        let idle_word = seen_at.is_some() && self.word_at.elapsed() >= IDLE_WORD;
+        if new.is_empty() && !idle_word { Ok(()) } else { self.hand_over(new, behind_ms, seen_at, false).await }
     }
 
     /// The span up to a record that the daemon gave, from the stream itself.
     async fn fetch_through(&mut self, to: Position) -> Result<(), End> {
         let Some(held) = &self.held else { return Ok(()) };
         let (shard, start, span) = (held.shard.clone(), held.start.clone(), Span::new(held.at.clone(), to));
+        let seen_at = held.seen_at;
         let (stream, (fetched, batches)) = (Arc::clone(&self.shared.stream), mpsc::channel(1));
-        tracing::info!(%shard, from = %span.from, to = %span.to, "the daemon begins behind what is stored: reading the gap");
-        let reading = async move { stream.span(&shard, &start, &span, fetched).await };
+        tracing::info!(%shard, from = %span.from, to = %span.to, "reading what lies between what is stored and what the daemon gives");
+        let reading = async move { stream.span(&shard, &start, &span, seen_at, fetched).await };
         let (read, handed) = tokio::join!(reading, self.pass_on(batches));
         // A pipeline that is gone shows on both sides.
         handed?;
@@ -304,10 +317,11 @@ impl<R: AsyncBufRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Conversation<
     /// What the daemon never gave, to the end of the shard.
     async fn fetch_rest(&mut self) -> Result<(), End> {
         let Some(held) = &self.held else { return Ok(()) };
-        let resume = Resume { after: held.at.clone(), ..Resume::fresh(held.start.clone()) };
+        let (after, start) = (held.at.clone(), held.start.clone());
+        let resume = Resume { after, start, ended: false, seen_at: held.seen_at };
         let (stream, (fetched, batches)) = (Arc::clone(&self.shared.stream), mpsc::channel(1));
         let shard = held.shard.clone();
-        tracing::info!(%shard, from = %held.at, "the daemon ended the shard behind what is stored: reading the rest");
+        tracing::info!(%shard, from = %held.at, "reading what lies between what is stored and the shard's end");
         let reading = async move { stream.rest(&shard, resume, fetched).await };
         let (read, handed) = tokio::join!(reading, self.pass_on(batches));
         handed?;
@@ -317,22 +331,29 @@ impl<R: AsyncBufRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Conversation<
     async fn pass_on(&mut self, mut batches: mpsc::Receiver<Batch>) -> Result<(), End> {
         while let Some(Batch { records, behind_ms, last, .. }) = batches.recv().await {
             count(&self.shared.counters.gap_records, records.len());
-            self.hand_over(records, behind_ms, last).await?;
+            self.hand_over(records, behind_ms, None, last).await?;
         }
         Ok(())
     }
 
     /// Returns when the pipeline has taken the batch in.
-    async fn hand_over(&mut self, records: Vec<Record>, behind_ms: Option<u64>, last: bool) -> Result<(), End> {
+    async fn hand_over(
+        &mut self,
+        records: Vec<Record>,
+        behind_ms: Option<u64>,
+        seen_at: Option<i64>,
+        last: bool,
+    ) -> Result<(), End> {
         let Some(held) = &mut self.held else { return Ok(()) };
+        self.word_at = Instant::now();
+        held.seen_at = held.seen_at.max(seen_at);
         let to = records.last().map_or_else(|| held.at.clone(), |record| record.position.clone());
         let span = Span::new(std::mem::replace(&mut held.at, to.clone()), to);
         held.ended = last;
         // The pipeline drops the batch, and with it this permit, when it is done with it.
         let taken = Arc::new(Semaphore::new(1));
         let permit = Arc::clone(&taken).acquire_owned().await.map_err(|_| SourceError::Closed)?;
-        let batch =
-            Batch { shard: held.shard.clone(), span, records, behind_ms, seen_at: None, last, permit: Some(permit) };
+        let batch = Batch { shard: held.shard.clone(), span, records, behind_ms, seen_at, last, permit: Some(permit) };
         self.out.send(batch).await.map_err(|_| SourceError::Closed)?;
         taken.acquire().await.map(drop).map_err(|_| SourceError::Closed)?;
         Ok(())
@@ -344,7 +365,7 @@ impl<R: AsyncBufRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Conversation<
         match &self.held {
             Some(held) if held.ended => {}
             Some(held) if held.gap => self.fetch_rest().await?,
-            _ => self.hand_over(Vec::new(), None, true).await?,
+            _ => self.hand_over(Vec::new(), None, None, true).await?,
         }
         if let Some(held) = &self.held {
             self.shared.lags.ended(&held.shard);
@@ -406,6 +427,11 @@ impl<R: AsyncBufRead + Unpin + Send, W: AsyncWrite + Unpin + Send> Conversation<
 }
 
 impl Held {
+    /// The last stored record is among them: nothing lies between it and what follows there.
+    fn is_joined_by(&self, records: &[Record]) -> bool {
+        !self.at.is_zero() && records.iter().any(|record| record.position.record() == self.at.record())
+    }
+
     /// Without what the state holds already, and without what lies before the instant at which the shard's reading begins:
     /// the daemon's own `LATEST` may be a moment earlier.
     fn new_of(&self, records: Vec<Record>, counters: &super::KclCounters) -> Vec<Record> {

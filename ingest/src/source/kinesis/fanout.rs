@@ -8,6 +8,9 @@
 //! the service sends meanwhile waits in the connection, which takes 2 MiB and then no more. The permit is not taken before the
 //! event, as a poll's is: an idle shard's next event is seconds away, and sixteen of them would hold up all others.
 //!
+//! **The end of a shard** comes with its last event. Where it does not (kinesis-local never says it), a poll finds it: a reader
+//! that waited on would keep the shard's children waiting for ever.
+//!
 //! Every await may be the last one, as in `shard`.
 
 use std::sync::Arc;
@@ -79,16 +82,22 @@ impl FanOutReader {
 
     /// Reads to the shard's end.
     pub(super) async fn drain(mut self, consumer: &Consumer, out: mpsc::Sender<Batch>) -> Result<(), SourceError> {
+        let mut poll = false;
         loop {
-            if self.shard.is_endangered() {
+            if poll || self.shard.is_endangered() {
                 if self.poll(&out).await? {
                     return Ok(());
                 }
+                poll = false;
                 continue;
             }
             let failure = match self.subscribe(consumer).await? {
                 Ok(subscription) => match self.follow(subscription, &out).await? {
                     Ended::Shard => return Ok(()),
+                    Ended::Untold => {
+                        poll = true;
+                        continue;
+                    }
                     Ended::Subscription(None) => continue,
                     Ended::Subscription(Some(failure)) => failure,
                 },
@@ -158,12 +167,16 @@ impl FanOutReader {
             };
             events += 1;
             let last = pushed.last;
+            let untold = !last && pushed.behind_ms == Some(0) && self.shared.is_closed(&self.id);
             self.accept(pushed).await?;
             while let Some(read) = self.shard.next() {
                 self.shard.hand_over(read, out).await?;
             }
             if last {
                 return Ok(Ended::Shard);
+            }
+            if untold {
+                return Ok(Ended::Untold);
             }
             if self.shard.is_endangered() {
                 return Ok(Ended::Subscription(None));
@@ -223,6 +236,8 @@ impl FanOutReader {
 #[derive(Debug)]
 enum Ended {
     Shard,
+    /// Everything of a closed shard has come, and its end was not told.
+    Untold,
     /// With what ended it, if not the service in its own time.
     Subscription(Option<Failure>),
 }

@@ -27,7 +27,7 @@ mod tail;
 mod tests;
 mod tree;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -48,6 +48,7 @@ use self::kpl::HashRange;
 use self::pace::Retry;
 use self::retention::Retention;
 use self::service::Service;
+pub(in crate::source) use self::shard::IDLE_WORD;
 use self::shard::ShardReader;
 use self::supervise::{Supervisor, Tasks};
 use self::tree::ListedShard;
@@ -178,6 +179,8 @@ struct Shared {
     retention: Retention,
     /// Hash keys of the shards of the last list.
     hash_ranges: Mutex<HashMap<String, HashRange>>,
+    /// Shards that were split or merged.
+    parents: Mutex<HashSet<String>>,
     clock: Clock,
 }
 
@@ -195,14 +198,22 @@ impl Shared {
             consumer,
             retention: Retention::default(),
             hash_ranges: Mutex::default(),
+            parents: Mutex::default(),
             clock,
         }
     }
 
     fn learn(&self, listing: &[ListedShard]) {
         let ranges = listing.iter().filter_map(|shard| Some((shard.id.clone(), shard.range?))).collect();
-        // A map is whole after any panic.
+        let parents = listing.iter().flat_map(|shard| shard.parents.iter().cloned()).collect();
+        // Maps and sets are whole after any panic.
         *self.hash_ranges.lock().unwrap_or_else(PoisonError::into_inner) = ranges;
+        *self.parents.lock().unwrap_or_else(PoisonError::into_inner) = parents;
+    }
+
+    /// Whether the shard is known to take no more records.
+    fn is_closed(&self, id: &str) -> bool {
+        self.parents.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
     }
 
     fn hash_range(&self, id: &str) -> Option<HashRange> {
@@ -286,6 +297,11 @@ impl KinesisSource {
         out: mpsc::Sender<Batch>,
     ) -> Result<(), SourceError> {
         ShardReader::resumed(Arc::clone(&self.0), self.0.service_name(shard)?, resume).drain(out).await
+    }
+
+    /// Whether a reader that is so far behind has to fear that records are trimmed before it reads them.
+    pub(in crate::source) async fn is_close_to_retention(&self, behind_ms: Option<u64>) -> Result<bool, SourceError> {
+        self.0.is_close_to_retention(behind_ms).await
     }
 }
 

@@ -27,7 +27,7 @@ const CLOCK_SKEW_MS: i64 = 5 * 60 * 1_000;
 const QUIET_ATTEMPTS: u32 = 4;
 
 /// An idle shard's last look is told to the pipeline so often.
-const IDLE_WORD: Duration = Duration::from_secs(60);
+pub(in crate::source) const IDLE_WORD: Duration = Duration::from_secs(60);
 
 /// Reads in a row that may find nothing at the tip before a record that should come counts as gone.
 pub(super) const EMPTY_READS_MAX: u32 = 3;

@@ -128,6 +128,25 @@ async fn a_shard_ends_with_its_children_and_they_are_read_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_end_that_no_event_tells_is_found_by_a_poll() {
+    let fake = stream(&["s0"]);
+    fake.endless();
+    let parent = fake.put("s0", 7);
+    let mut run = start(&fake, horizon(), &[]);
+    let mut batches = run.take(7, 0).await;
+    fake.reshard(&["s0"], &["s1", "s2"]);
+    let children = [fake.put("s1", 4), fake.put("s2", 5)].concat();
+    while batches.iter().map(|b| b.records.len()).sum::<usize>() < 16 {
+        let batch = timeout(LONG, run.batches.recv()).await.expect("records come").expect("the source runs");
+        batches.push(Batch { permit: None, ..batch });
+    }
+    assert_eq!(numbers(&batches, "s0"), parent);
+    assert_eq!([numbers(&batches, "s1"), numbers(&batches, "s2")].concat(), children);
+    assert_eq!(fake.calls(Call::Records), 1);
+    run.stopped().await.expect("a stop is no error");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_restart_exactly_at_a_split_reports_the_end_once_more() {
     let fake = stream(&["s0"]);
     fake.put("s0", 3);

@@ -30,6 +30,7 @@ pub(super) struct FanOut {
     holders: usize,
     asked: Vec<(String, ReadFrom)>,
     silent: bool,
+    endless: bool,
     events: usize,
 }
 
@@ -121,6 +122,11 @@ impl FakeStream {
         self.state().fanout.silent = silent;
     }
 
+    /// From now on no event says that its shard has ended.
+    pub(in super::super) fn endless(&self) {
+        self.state().fanout.endless = true;
+    }
+
     /// What each subscription that was taken asked for.
     pub(in super::super) fn subscriptions(&self) -> Vec<(String, ReadFrom)> {
         self.state().fanout.asked.clone()
@@ -205,7 +211,7 @@ impl State {
         let more = waiting.len() > taken.len();
         // Caught up, the continuation is the stream's latest number: hardly ever that of a record of this shard.
         let continuation = if more { taken.last().map_or(after, |(n, _)| *n) } else { self.sequence.max(after) };
-        let last = shard.closed && !more;
+        let last = shard.closed && !more && !self.fanout.endless;
         Ok(Pushed {
             records: taken.iter().map(|(n, arrived_at)| self.raw(*n, *arrived_at)).collect(),
             continuation: (!last).then(|| sequence(continuation)),
