@@ -128,6 +128,12 @@ pub(super) async fn read_on(state: &Store, writer: &str, fold: &mut WriterState)
         let bytes =
             bytes.ok_or_else(|| WriterError::Corrupt(format!("log entry {name} was listed but is not there")))?;
         let entry = parse(&name, &bytes)?;
+        if entry.number != number {
+            let other = entry.number;
+            return Err(WriterError::Corrupt(format!(
+                "log entry {name} says that it is entry {other}: it was moved or copied"
+            )));
+        }
         let begins =
             matches!(entry.body, Body::Checkpoint(_)) || (number == 0 && matches!(entry.body, Body::Open { .. }));
         if fold.next_entry == 0 && !begins {
@@ -181,4 +187,25 @@ pub async fn seal(
         }
     }
     Err(WriterError::environment(format!("cannot seal the log of writer {writer}"), "it keeps growing"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_entry_under_another_number_is_refused() {
+        let state = Store::new(Arc::new(InMemory::new()), "", "memory:///");
+        let sealed = seal(&state, "w", "other", &[], 0).await.expect("a store");
+        assert_eq!(sealed.next_entry, 1);
+        let entry = state.get(&layout::log_entry("w", 0)).await.expect("a store").expect("the seal");
+        state.put(&layout::log_entry("w", 1), entry).await.expect("a store");
+        let mut fold = sealed;
+        let error = read_on(&state, "w", &mut fold).await.expect_err("a copy").to_string();
+        assert!(error.contains("says that it is entry 0"), "{error}");
+    }
 }

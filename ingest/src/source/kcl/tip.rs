@@ -5,9 +5,9 @@
 
 use std::collections::VecDeque;
 
-/// Reads that the daemon may hold at most: `maxPendingProcessRecordsInput` of its properties, which is 3 unless written otherwise,
-/// and one under way.
-const READ_AHEAD_MAX: usize = 16;
+/// More reads than the daemon holds (3.1.3): 3 by polling (`SimpleRecordsFetcherFactory`; its properties have no name for it) or
+/// 11 by fan-out (`FanOutRecordsPublisher`), and some between publisher and consumer (8, `ShardConsumer`).
+const READ_AHEAD_MAX: usize = 32;
 
 /// When the last messages were taken, milliseconds since the epoch.
 #[derive(Debug, Default)]
@@ -29,8 +29,8 @@ mod tests {
     #[test]
     fn a_read_is_as_old_as_the_message_it_waited_behind() {
         let mut tip = Tip::default();
-        let known: Vec<_> = (0..20).map(|now| tip.taken(now)).collect();
-        assert!(known[..16].iter().all(Option::is_none));
-        assert_eq!(known[16..], [Some(0), Some(1), Some(2), Some(3)]);
+        let known: Vec<_> = (0..36).map(|now| tip.taken(now)).collect();
+        assert!(known[..32].iter().all(Option::is_none));
+        assert_eq!(known[32..], [Some(0), Some(1), Some(2), Some(3)]);
     }
 }

@@ -252,4 +252,3 @@ pub(super) fn records(numbers: impl IntoIterator<Item = (u64, i64)>) -> Value {
 pub(super) fn world(claims: Vec<Claimed>) -> World {
     World { claims: Mutex::new(claims), seizes: Mutex::new(vec![ours("0")]), ..World::default() }
 }
-
