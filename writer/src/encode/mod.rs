@@ -3,7 +3,7 @@
 //! A value that does not fit its column rejects that row alone; the rest of the file is written. The bytes are a function of the
 //! rows, their order, the spec and the settings: no clock, no randomness, a fixed `created_by`.
 //!
-//! The way of a row: [`cursor`] walks its text and [`names`] finds which members are wanted by the [`plan`]; [`rows`] hands each
+//! The way of a row: [`events`] takes it apart, [`cursor`] walks it, and [`names`] finds which members are wanted by the [`plan`]; [`rows`] hands each
 //! column its value; [`columns`] and [`nested`] turn values into Arrow buffers with the rules of [`number`] and [`time`], or give
 //! a [`misfit`]; every few thousand rows a batch goes through [`file`] to [`parquet`]. If the spec asks for an order, [`sort`]
 //! finds it first.
@@ -27,6 +27,7 @@
 
 mod columns;
 mod cursor;
+mod events;
 mod file;
 mod misfit;
 mod names;
@@ -48,10 +49,11 @@ use schemas::reject::Reject;
 use schemas::rules::ParquetSettings;
 use schemas::table::TableSpec;
 
-use self::file::{Dropped, More};
+use self::events::Events;
+use self::file::Filling;
 use self::parquet::{Layout, Size};
 use self::plan::Plans;
-use self::rows::Decoder;
+use self::rows::{Decoder, Found};
 use crate::error::WriterError;
 
 /// One row on its way into a file.
@@ -118,30 +120,27 @@ impl Encoder {
     /// Beside `rows` it needs memory for the file, one batch of a few thousand rows and, if it sorts, the sort columns.
     pub fn encode(&self, rows: &[Row<'_>], metadata: &[(String, String)]) -> Result<Encoded, WriterError> {
         let size = Size { rows: rows.len(), text_bytes: rows.iter().map(|row| row.data.len()).sum() };
-        let mut decoder = Decoder::new(&self.plans.file, rows.len());
-        let mut file = file::File::new(self, size, metadata);
-        let mut rejects = vec![];
-        let mut dropped = Dropped::default();
-        for index in self.order(rows)? {
-            match decoder.push(rows[index]) {
-                Ok(()) if self.plans.file.keeps_rest() => {}
-                Ok(()) => dropped.count(decoder.unread()),
-                Err(reject) => rejects.push((index, reject)),
-            }
-            if decoder.is_full() {
-                file.take(&mut decoder, More::MayCome)?;
+        let mut events = Events::default();
+        let order = self.order(rows, &mut events)?;
+        let mut filling = Filling::new(self, size, metadata);
+        if events.len() == rows.len() {
+            // The search for the order has taken all of them apart.
+            filling.push(&order, rows, |_, index| events.get(index))?;
+        } else {
+            let mut rest = order.as_slice();
+            while !rest.is_empty() {
+                let (chunk, behind) = rest.split_at(events.fill(rest.iter().map(|index| rows[*index])));
+                filling.push(chunk, rows, |number, _| events.get(number))?;
+                rest = behind;
             }
         }
-        file.take(&mut decoder, More::Never)?;
-        rejects.sort_unstable_by_key(|(index, _)| *index);
-        let rows = (rows.len() - rejects.len()) as u64;
-        Ok(Encoded { bytes: file.finish()?, rows, rejects, dropped: dropped.into_counts() })
+        filling.finish(rows.len())
     }
 
     /// The indexes of `rows` in the order they stand in the file.
-    fn order(&self, rows: &[Row<'_>]) -> Result<Vec<usize>, WriterError> {
+    fn order<'a>(&self, rows: &[Row<'a>], events: &mut Events<'a>) -> Result<Vec<usize>, WriterError> {
         match &self.plans.keys {
-            Some(keys) => sort::order(rows, keys),
+            Some(keys) => sort::order(rows, keys, events),
             None => Ok((0..rows.len()).collect()),
         }
     }
@@ -149,7 +148,9 @@ impl Encoder {
     /// What would become of one event.
     pub fn explain(&self, row: Row<'_>) -> Result<Explained, Reject> {
         let mut decoder = Decoder::new(&self.plans.file, 1);
-        decoder.push(row)?;
-        Ok(decoder.explain())
+        let (mut events, mut found) = (Events::default(), Found::default());
+        events.fill(std::iter::once(row));
+        decoder.push(row, events.get(0), &mut found)?;
+        Ok(decoder.explain(&found))
     }
 }
