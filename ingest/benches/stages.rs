@@ -94,7 +94,8 @@ impl Bench {
     }
 
     fn router(&self) -> Router {
-        Router::compile(&Rules::new(self.keys.clone(), &self.spec, ParquetSettings::default()), "bench").expect("good rules")
+        Router::compile(&Rules::new(self.keys.clone(), &self.spec, ParquetSettings::default()), "bench")
+            .expect("good rules")
     }
 }
 
@@ -137,8 +138,9 @@ fn route(bench: &Bench) -> usize {
 
 /// Rows into the buffers of 600 partitions.
 fn buffer(bench: &Bench) -> usize {
-    let paths: Vec<String> =
-        (0..600).map(|n| format!("created_date=2024-01-{:02}/attribute_name=industry/entity_id_mod={n}", n % 10)).collect();
+    let paths: Vec<String> = (0..600)
+        .map(|n| format!("created_date=2024-01-{:02}/attribute_name=industry/entity_id_mod={n}", n % 10))
+        .collect();
     let mut buffers = Buffers::default();
     let mut before = Position::zero();
     for (number, event) in bench.events.iter().enumerate() {
@@ -183,8 +185,22 @@ impl Numbers {
 }
 
 const WORDS: [&str; 16] = [
-    "revenue", "filing", "annual", "report", "quarter", "company", "board", "update", "published", "sector", "index",
-    "market", "list", "change", "insurance", "headquarters",
+    "revenue",
+    "filing",
+    "annual",
+    "report",
+    "quarter",
+    "company",
+    "board",
+    "update",
+    "published",
+    "sector",
+    "index",
+    "market",
+    "list",
+    "change",
+    "insurance",
+    "headquarters",
 ];
 const ATTRIBUTES: [&str; 6] = ["cik", "date_added", "headquarters", "industry", "name", "sub_industry"];
 
@@ -198,8 +214,12 @@ fn event(numbers: &mut Numbers, number: usize, full: bool) -> String {
     let mut text = format!(
         r#"{{"event_id":"{number:020x}","entity_id":{id},"attribute_name":"{name}","op":"set","value":"{value}","#
     );
-    write!(text, r#""previous_value":{previous},"created_at":"{created}:07.{:03}Z","source":{{"type":"git","#, number % 1000)
-        .expect("text grows");
+    write!(
+        text,
+        r#""previous_value":{previous},"created_at":"{created}:07.{:03}Z","source":{{"type":"git","#,
+        number % 1000
+    )
+    .expect("text grows");
     let (commit, url) = (numbers.next() >> 16, numbers.next());
     let message = numbers.words(if full { 12 } else { 4 });
     let repo = r#""repo":"datasets/s-and-p-500-companies","path":"data/constituents.csv","author":"sector","#;

@@ -103,7 +103,9 @@ type = "string"
         let (_, mut paths) = paths(SPEC);
         let values = ["2026-03-05".to_string(), "a".to_string()];
         let day = |n: i64| 1_772_323_200_000 + n * 86_400_000; // 2026-03-01
-        for (now, admitted) in [(day(2), false), (day(3), true), (day(3) + 5, true), (day(2) + 86_399_999, false), (day(9), true)] {
+        for (now, admitted) in
+            [(day(2), false), (day(3), true), (day(3) + 5, true), (day(2) + 86_399_999, false), (day(9), true)]
+        {
             assert_eq!(paths.path(&values, now).is_ok(), admitted, "{now}");
         }
     }

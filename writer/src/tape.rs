@@ -350,7 +350,8 @@ mod tests {
     fn agrees_with_serde(text: &str) -> Result<(), TestCaseError> {
         let mut nodes = Vec::new();
         let tape = Tape::read(text, &mut nodes);
-        let valid = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() && text.trim_ascii_start().starts_with('{');
+        let valid =
+            serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() && text.trim_ascii_start().starts_with('{');
         prop_assert_eq!(tape.is_ok(), valid, "{}", text);
         if let (Ok(tape), Ok(value)) = (tape, serde_json::from_str::<Value>(text)) {
             let again: Value = serde_json::from_str(&put_together(tape, &mut 0)).expect("still JSON");
@@ -380,9 +381,30 @@ mod tests {
             assert_eq!(read(&text[..end], &mut Vec::new()), Err(NotTaken), "{}", &text[..end]);
         }
         for broken in [
-            "[]", "{}{}", "{} x", "{,}", "{\"a\":1,}", "{\"a\":[1,]}", "{\"a\":01}", "{\"a\":1.}", "{\"a\":-}", "{\"a\":1e}",
-            "{\"a\":+1}", "{\"a\":.5}", "{\"a\":\"\t\"}", "{\"a\":\"\\x\"}", "{\"a\":\"\\u12g4\"}", "{\"a\":nul}", "{a:1}",
-            "{\"a\" 1}", "{\"a\":[1}", "{\"a\":1]", "{\"a\":{]}", "\u{feff}{}", "{\"a\":\"0123456789abcdef\n\"}", "{1:2}",
+            "[]",
+            "{}{}",
+            "{} x",
+            "{,}",
+            "{\"a\":1,}",
+            "{\"a\":[1,]}",
+            "{\"a\":01}",
+            "{\"a\":1.}",
+            "{\"a\":-}",
+            "{\"a\":1e}",
+            "{\"a\":+1}",
+            "{\"a\":.5}",
+            "{\"a\":\"\t\"}",
+            "{\"a\":\"\\x\"}",
+            "{\"a\":\"\\u12g4\"}",
+            "{\"a\":nul}",
+            "{a:1}",
+            "{\"a\" 1}",
+            "{\"a\":[1}",
+            "{\"a\":1]",
+            "{\"a\":{]}",
+            "\u{feff}{}",
+            "{\"a\":\"0123456789abcdef\n\"}",
+            "{1:2}",
         ] {
             agrees_with_serde(broken).expect("not strict");
             assert_eq!(read(broken, &mut Vec::new()), Err(NotTaken), "{broken}");

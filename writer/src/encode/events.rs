@@ -12,6 +12,7 @@ const NODES: usize = 1 << 15;
 /// See the module's text.
 #[derive(Debug, Default)]
 pub(super) struct Events<'a> {
+    /// Used again by the next file.
     nodes: Vec<Node>,
     events: Vec<Event<'a>>,
 }
@@ -25,6 +26,14 @@ enum Event<'a> {
 }
 
 impl<'a> Events<'a> {
+    pub(super) fn new(nodes: Option<Vec<Node>>) -> Self {
+        Events { nodes: nodes.unwrap_or_default(), events: vec![] }
+    }
+
+    pub(super) fn into_nodes(self) -> Vec<Node> {
+        self.nodes
+    }
+
     /// Takes the first of these rows apart, in place of those before; gives how many.
     pub(super) fn fill(&mut self, rows: impl Iterator<Item = Row<'a>>) -> usize {
         self.nodes.clear();

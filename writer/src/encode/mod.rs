@@ -5,7 +5,8 @@
 //!
 //! The way of a row: [`events`] takes it apart, [`cursor`] walks it, and [`names`] finds which members are wanted by the [`plan`]; [`rows`] hands each
 //! column its value; [`columns`] and [`nested`] turn values into Arrow buffers with the rules of [`number`] and [`time`], or give
-//! a [`misfit`]; every few thousand rows a batch goes through [`file`] to [`parquet`]. If the spec asks for an order, [`sort`]
+//! a [`misfit`]; every few thousand rows a batch goes through [`file`] to
+//! [`parquet`], whose pages [`pages`] compresses. If the spec asks for an order, [`sort`]
 //! finds it first.
 //! How a column's pages are written depends on a [`survey`] of its first values.
 //!
@@ -33,10 +34,12 @@ mod misfit;
 mod names;
 mod nested;
 mod number;
+mod pages;
 mod parquet;
 mod plan;
 mod rows;
 mod sort;
+mod spare;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -54,7 +57,9 @@ use self::file::Filling;
 use self::parquet::{Layout, Size};
 use self::plan::Plans;
 use self::rows::{Decoder, Found};
+use self::spare::Spare;
 use crate::error::WriterError;
+use crate::tape::Node;
 
 /// One row on its way into a file.
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +109,7 @@ pub struct Explained {
 pub struct Encoder {
     plans: Plans,
     layout: Layout,
+    nodes: Spare<Vec<Node>>,
 }
 
 impl Encoder {
@@ -111,7 +117,7 @@ impl Encoder {
     pub fn new(spec: &TableSpec, settings: &ParquetSettings) -> Result<Encoder, WriterError> {
         let plans = Plans::new(spec)?;
         let layout = Layout::new(&plans, settings)?;
-        Ok(Encoder { plans, layout })
+        Ok(Encoder { plans, layout, nodes: Spare::default() })
     }
 
     /// One file from `rows` in the order given (then sorted, stably, by the spec's sort columns: ascending, nulls first).
@@ -120,7 +126,7 @@ impl Encoder {
     /// Beside `rows` it needs memory for the file, one batch of a few thousand rows and, if it sorts, the sort columns.
     pub fn encode(&self, rows: &[Row<'_>], metadata: &[(String, String)]) -> Result<Encoded, WriterError> {
         let size = Size { rows: rows.len(), text_bytes: rows.iter().map(|row| row.data.len()).sum() };
-        let mut events = Events::default();
+        let mut events = Events::new(self.nodes.take());
         let order = self.order(rows, &mut events)?;
         let mut filling = Filling::new(self, size, metadata);
         if events.len() == rows.len() {
@@ -134,6 +140,7 @@ impl Encoder {
                 rest = behind;
             }
         }
+        self.nodes.give_back(events.into_nodes());
         filling.finish(rows.len())
     }
 

@@ -95,12 +95,7 @@ impl<'p> Decoder<'p> {
     }
 
     /// Fills the slots and the list of unread members.
-    fn find_members<'a>(
-        &self,
-        row: Row<'a>,
-        event: Option<Value<'a>>,
-        found: &mut Found<'a>,
-    ) -> Result<(), Reject> {
+    fn find_members<'a>(&self, row: Row<'a>, event: Option<Value<'a>>, found: &mut Found<'a>) -> Result<(), Reject> {
         let length = row.data.len();
         if length > EVENT_BYTES_MAX {
             let message = format!("the event has {length} bytes; want at most {EVENT_BYTES_MAX}");

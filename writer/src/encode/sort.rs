@@ -21,11 +21,7 @@ fn failed(error: ArrowError) -> WriterError {
 /// Rows whose keys do not fit their columns come last: whoever decodes them whole rejects them.
 ///
 /// Afterwards `events` holds the last of the rows; all of them, if they are few.
-pub(super) fn order<'a>(
-    rows: &[Row<'a>],
-    keys: &Plan,
-    events: &mut Events<'a>,
-) -> Result<Vec<usize>, WriterError> {
+pub(super) fn order<'a>(rows: &[Row<'a>], keys: &Plan, events: &mut Events<'a>) -> Result<Vec<usize>, WriterError> {
     let mut sorter = Sorter::new(keys)?;
     let mut decoder = Decoder::new(keys, rows.len());
     let (mut order, mut misfits) = (Vec::with_capacity(rows.len()), vec![]);
