@@ -1,12 +1,14 @@
 //! A text to an event: one strict JSON object (RFC 8259) in UTF-8, nested no deeper than the writer goes.
 //!
 //! Everything behind this stage may trust the text. Nothing here recurses: a record of a million brackets is a reject, not a
-//! stack overflow.
+//! stack overflow. A good record is looked at once, by [`take_apart`]; what that does not take is looked at again, to say why, or
+//! because it is good but large.
 
 use memchr::memchr2_iter;
 use schemas::reject::{Reason, Reject};
 use serde::de::IgnoredAny;
 use writer::encode::DEPTH_MAX;
+use writer::tape::{self, Node};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -17,6 +19,12 @@ pub fn decode(data: &[u8]) -> Result<(), Reject> {
         Some(b'{') => Ok(()),
         first => Err(Reject::new(Reason::NotObject, format!("record is {}, not an object", kind(first.copied())))),
     }
+}
+
+/// The text of a document, if it is UTF-8 and can be taken apart, which says all that [`decode`] says. `nodes` is cleared and filled.
+pub fn take_apart<'a>(data: &'a [u8], nodes: &mut Vec<Node>) -> Option<&'a str> {
+    let text = simdutf8::basic::from_utf8(data).ok()?;
+    tape::read(text, nodes).ok().map(|()| text)
 }
 
 /// Checks one JSON text of any kind.

@@ -7,15 +7,22 @@
 //! one begins (an object inside the broken one might pass for it), and all that follows is one reject.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::ops::Range;
 
 use schemas::position::Position;
 use schemas::reject::{Reason, Reject};
 use schemas::rules::DecodeSettings;
 use serde::de::IgnoredAny;
+use writer::tape::{self, Node, Tape};
 
-use crate::decode::{check_depth, decode};
+use crate::decode::{check_depth, decode, take_apart};
 use crate::inflate;
+
+thread_local! {
+    /// The nodes of the record before, for the next one: a record costs no allocation.
+    static SPARE: Cell<Vec<Node>> = const { Cell::new(Vec::new()) };
+}
 
 /// What one record holds.
 #[derive(Debug)]
@@ -23,16 +30,25 @@ pub struct Documents<'a> {
     /// As the source gave it.
     record: &'a [u8],
     text: Cow<'a, [u8]>,
-    held: Held,
+    held: Held<'a>,
 }
 
 #[derive(Debug)]
-enum Held {
-    /// One event: all of the text.
+enum Held<'a> {
+    /// One event, and its text.
+    Apart(Apart<'a>),
+    /// One event: all of the text, which is too much to be taken apart.
     One,
     /// No event can be told apart.
     None(Reject),
     Several(Vec<Document>),
+}
+
+/// A text and its nodes.
+#[derive(Debug)]
+struct Apart<'a> {
+    text: Cow<'a, str>,
+    nodes: Vec<Node>,
 }
 
 #[derive(Debug)]
@@ -48,6 +64,8 @@ pub struct Event<'a> {
     pub position: Cow<'a, Position>,
     /// The document, or the record's bytes where no document can be told apart.
     pub data: &'a [u8],
+    /// The document taken apart, if it was.
+    pub tape: Option<Tape<'a>>,
     /// Why it is no JSON object.
     pub broken: Option<&'a Reject>,
 }
@@ -60,37 +78,73 @@ impl<'a> Documents<'a> {
             Err(reject) => return Documents { record, text: Cow::Borrowed(record), held: Held::None(reject) },
         };
         // Nearly always there is one, and then it is looked at once.
-        let held = decode(&text).map_or_else(|reject| several(&text, reject, settings), |()| Held::One);
-        Documents { record, text, held }
+        match Apart::of(text) {
+            Ok(apart) => Documents { record, text: Cow::Borrowed(&[]), held: Held::Apart(apart) },
+            Err(text) => {
+                let held = decode(&text).map_or_else(|reject| several(&text, reject, settings), |()| Held::One);
+                Documents { record, text, held }
+            }
+        }
     }
 
     /// How many events come of the record.
     pub fn count(&self) -> usize {
         match &self.held {
-            Held::One | Held::None(_) => 1,
+            Held::Apart(_) | Held::One | Held::None(_) => 1,
             Held::Several(documents) => documents.len(),
         }
     }
 
     /// The events of a record that stands at `position`, in order.
     pub fn events<'s>(&'s self, position: &'s Position) -> impl Iterator<Item = Event<'s>> {
-        let whole = |data, broken| Event { position: Cow::Borrowed(position), data, broken };
+        let whole = |data, tape, broken| Event { position: Cow::Borrowed(position), data, tape, broken };
         let (one, several) = match &self.held {
-            Held::One => (Some(whole(&*self.text, None)), [].as_slice()),
-            Held::None(reject) => (Some(whole(self.record, Some(reject))), [].as_slice()),
+            Held::Apart(apart) => (Some(whole(apart.text.as_bytes(), Some(apart.tape()), None)), [].as_slice()),
+            Held::One => (Some(whole(&*self.text, None, None)), [].as_slice()),
+            Held::None(reject) => (Some(whole(self.record, None, Some(reject))), [].as_slice()),
             Held::Several(documents) => (None, documents.as_slice()),
         };
         let numbered = several.iter().zip(1..).map(|(document, number)| Event {
             position: Cow::Owned(position.with_document(number)),
             data: &self.text[document.range.clone()],
+            tape: None,
             broken: document.outcome.as_ref().err(),
         });
         one.into_iter().chain(numbered)
     }
 }
 
+impl<'a> Apart<'a> {
+    /// Gives the text back if it is not one event, or too much of one.
+    fn of(text: Cow<'a, [u8]>) -> Result<Apart<'a>, Cow<'a, [u8]>> {
+        let mut apart = Apart { text: Cow::Borrowed(""), nodes: SPARE.take() };
+        match text {
+            Cow::Borrowed(data) => match take_apart(data, &mut apart.nodes) {
+                Some(text) => apart.text = Cow::Borrowed(text),
+                None => return Err(Cow::Borrowed(data)),
+            },
+            Cow::Owned(data) => match String::from_utf8(data) {
+                Ok(text) if tape::read(&text, &mut apart.nodes).is_ok() => apart.text = Cow::Owned(text),
+                Ok(text) => return Err(Cow::Owned(text.into_bytes())),
+                Err(error) => return Err(Cow::Owned(error.into_bytes())),
+            },
+        }
+        Ok(apart)
+    }
+
+    fn tape(&self) -> Tape<'_> {
+        Tape::of(&self.text, &self.nodes)
+    }
+}
+
+impl Drop for Apart<'_> {
+    fn drop(&mut self) {
+        SPARE.set(std::mem::take(&mut self.nodes));
+    }
+}
+
 /// The documents of a text that is not one event; `reject` says why it is not.
-fn several(text: &[u8], reject: Reject, settings: &DecodeSettings) -> Held {
+fn several<'a>(text: &[u8], reject: Reject, settings: &DecodeSettings) -> Held<'a> {
     if reject.reason != Reason::NotJson {
         return Held::None(reject);
     }

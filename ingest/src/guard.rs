@@ -1,7 +1,6 @@
 //! Key values against the table's projection rules: what passes becomes a partition path, what no query would ever see a reject.
 //!
-//! Asked for every record, so the path of the happy case allocates nothing; a date rule depends on `now`, so who remembers a
-//! path must ask again once in a while.
+//! A date rule depends on `now`, so who remembers a path ([`crate::paths`]) must ask again once in a while.
 
 use std::collections::HashSet;
 
@@ -39,6 +38,15 @@ enum Check {
 impl Guard {
     pub fn new(spec: &TableSpec) -> Guard {
         Guard { columns: spec.partitions.iter().map(Column::new).collect() }
+    }
+
+    /// Length of the blocks of time, counted from the epoch, within each of which [`Guard::path`] says the same of the same values.
+    pub fn steady_millis(&self) -> i64 {
+        let of = |column: &Column| match &column.check {
+            Check::Rule(Rule::Date(rule)) => Some(rule.steady_millis()),
+            _ => None,
+        };
+        self.columns.iter().filter_map(of).min().unwrap_or(i64::MAX)
     }
 
     /// The partition path of these key values (one for each partition column, in order) at `now`, milliseconds since the epoch:

@@ -31,6 +31,7 @@ pub mod inflate;
 pub mod keys;
 pub mod logs;
 pub mod metrics;
+pub mod paths;
 pub mod pipeline;
 pub mod record;
 pub mod route;

@@ -15,16 +15,16 @@ use crate::documents::{Documents, Event};
 use crate::error::RunError;
 use crate::guard::Guard;
 use crate::keys::{Budget, Keys};
+use crate::paths::Paths;
 
 /// Compiled rules.
 #[derive(Debug)]
 pub struct Router {
     decode: DecodeSettings,
     keys: Keys,
-    guard: Guard,
     file_rules: FileRules,
     values: Vec<String>,
-    path: String,
+    paths: Paths,
 }
 
 /// First 16 hex digits of the SHA-256 of the rules document: enough to tell rules apart, short enough to read.
@@ -40,8 +40,8 @@ impl Router {
         let keys = Keys::compile(&rules.keys, Budget::default(), &|_| (file.to_string(), None))?;
         let encoder = Encoder::new(&spec, &rules.parquet).map_err(|e| vec![Problem::new(file, None, e.to_string())])?;
         let file_rules = FileRules { fingerprint: fingerprint(rules).into(), encoder: Arc::new(encoder) };
-        let guard = Guard::new(&spec);
-        Ok(Router { decode: rules.decode.clone(), keys, guard, file_rules, values: Vec::new(), path: String::new() })
+        let paths = Paths::new(Guard::new(&spec));
+        Ok(Router { decode: rules.decode.clone(), keys, file_rules, values: Vec::new(), paths })
     }
 
     /// Compiles the rules that a former owner's cuts were made under. They keep the fingerprint they are stored under, and must
@@ -80,9 +80,10 @@ impl Router {
         if let Some(reject) = event.broken {
             return Err(reject.clone());
         }
-        self.keys.evaluate(event.data, &mut self.values)?;
-        self.path.clear();
-        self.guard.path(&self.values, arrived_at, &mut self.path)?;
-        Ok(&self.path)
+        match event.tape {
+            Some(tape) => self.keys.evaluate_apart(tape, &mut self.values)?,
+            None => self.keys.evaluate(event.data, &mut self.values)?,
+        }
+        self.paths.path(&self.values, arrived_at)
     }
 }

@@ -13,6 +13,7 @@ pub mod settings;
 pub mod shared;
 pub mod store;
 pub mod store_local;
+pub mod tape;
 mod writer;
 
 pub use writer::{Intake, Opened, Scope, Taken, Writer, is_cut};

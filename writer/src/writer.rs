@@ -296,7 +296,9 @@ impl Writer {
     }
 
     fn pushed(&self, intake: &mut Intake, pushed: Pushed, position: &Position) {
-        self.shared.budget.take(pushed.memory);
+        if pushed.memory > 0 {
+            self.shared.budget.take(pushed.memory);
+        }
         if pushed.first_of_shard {
             self.shared.shards.hold(&intake.shard, &intake.before);
         }

@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 use schemas::problem::Problem;
 use schemas::reject::{Reason, Reject, quote};
+use writer::tape::Tape;
 
 use self::budget::Stopped;
 use self::jaq::Program;
@@ -104,6 +105,12 @@ enum Output<'a> {
     Error(String),
 }
 
+/// So many fields are found without an allocation.
+const FIELDS_FEW: usize = 16;
+
+/// With fewer steps than this even a value that stands in the record as it is goes the long way, which counts them.
+const STEPS_PLAIN: u64 = 16;
+
 /// Stack for compiling: the parser recurses as deep as a program nests.
 const COMPILE_STACK_BYTES: usize = 64 * 1024 * 1024;
 
@@ -152,15 +159,42 @@ impl Keys {
             values.clear();
             return Err(Reject::new(Reason::NotJson, "record is not json: not UTF-8"));
         };
-        let record = record.trim_ascii();
-        let mut found = Vec::new();
-        scan::fields(record, &self.fields, &mut found);
-        let scanned = Scanned { record, fields: &found };
+        let mut nodes = Vec::new();
+        match Tape::read(record, &mut nodes) {
+            Ok(tape) => self.evaluate_apart(tape, values),
+            Err(_) => self.evaluate_with(record, values, |names, found| scan::fields(record, names, found)),
+        }
+    }
+
+    /// As [`Keys::evaluate`] of a record that is taken apart already.
+    pub fn evaluate_apart(&self, record: Tape<'_>, values: &mut Vec<String>) -> Result<(), Reject> {
+        self.evaluate_with(record.text(), values, |names, found| scan::fields_apart(record, names, found))
+    }
+
+    fn evaluate_with<'a>(
+        &self,
+        record: &'a str,
+        values: &mut Vec<String>,
+        find: impl FnOnce(&[Arc<str>], &mut [Option<&'a str>]),
+    ) -> Result<(), Reject> {
+        let (mut few, mut many) = ([None; FIELDS_FEW], Vec::new());
+        let count = self.fields.len();
+        let found = if count <= FIELDS_FEW {
+            &mut few[..count]
+        } else {
+            many.resize(count, None);
+            &mut many[..]
+        };
+        find(&self.fields, found);
+        let scanned = Scanned { record: record.trim_ascii(), fields: found };
         // Keeps the allocations of the record before.
         values.resize_with(self.keys.len(), String::new);
         for (key, value) in self.keys.iter().zip(values.iter_mut()) {
             value.clear();
-            key.evaluate(scanned, &self.budget, &key.run, value)?;
+            if !key.is_plain(scanned, &self.budget, value) {
+                value.clear();
+                key.evaluate(scanned, &self.budget, &key.run, value)?;
+            }
         }
         Ok(())
     }
@@ -228,6 +262,17 @@ impl Run {
 }
 
 impl Key {
+    /// The usual programs on the usual values: writes the text if there is nothing to be said against it. False says nothing.
+    fn is_plain(&self, scanned: Scanned<'_, '_>, budget: &Budget, value: &mut String) -> bool {
+        match &self.run {
+            // What this charges is less than a record of any length gives.
+            Run::Native(plan) if budget.steps >= STEPS_PLAIN => {
+                plan.write_plain(scanned, value) && (1..=budget.value_bytes).contains(&value.len())
+            }
+            _ => false,
+        }
+    }
+
     fn evaluate(&self, scanned: Scanned<'_, '_>, budget: &Budget, run: &Run, value: &mut String) -> Result<(), Reject> {
         let input = match run {
             Run::Native(_) => Value::Null,

@@ -5,6 +5,7 @@
 //! [`super::builtins`] with literal arguments. Operations are those jaq runs on ([`super::value`]); what is decided here is only
 //! the order in which they run and what an error or a missing output does, as jaq does it. A differential test keeps it so.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use jaq_core::load::lex::StrPart;
@@ -219,6 +220,24 @@ impl Plan {
         self.eval(scanned, &Lazy::Json(scanned.record))
     }
 
+    /// Writes the value of a usual program (a field, its UTC day, its bucket, a slice of it) if the field stands in the record
+    /// as the program wants it. False says nothing of the program's value: then [`Plan::run`] has to work it out.
+    pub(crate) fn write_plain(&self, scanned: Scanned<'_, '_>, out: &mut String) -> bool {
+        match self {
+            Plan::Field(at) => scanned.fields[*at].and_then(plain_scalar).map(|text| out.push_str(text)).is_some(),
+            Plan::Pipe(left, right) => match (&**left, &**right) {
+                (Plan::Field(at), Plan::Date) => write_date(scanned.fields[*at], out).is_some(),
+                (Plan::Field(at), Plan::Bucket(n)) => write_bucket(scanned.fields[*at], *n, out).is_some(),
+                _ => false,
+            },
+            Plan::Step(of, Step::Slice(from, to), _) => match &**of {
+                Plan::Field(at) => write_slice(scanned.fields[*at], from, to, out).is_some(),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
     fn eval<'a>(&self, scanned: Scanned<'a, '_>, input: &Lazy<'a>) -> Result<'a> {
         match self {
             Plan::Input => Ok(input.share()),
@@ -267,6 +286,37 @@ impl Plan {
             Plan::Bucket(n) => input.bucket(*n).map_err(Fail::Error),
         }
     }
+}
+
+/// The text of a string without escapes, or of an integer that has one way of being written.
+fn plain_scalar(json: &str) -> Option<&str> {
+    scan::plain_str(json).or_else(|| plain_digits(json).map(|_| json))
+}
+
+/// An integer in plain digits: at most 18 of them, and no sign, since `-0` is written `0`.
+fn plain_digits(json: &str) -> Option<i64> {
+    let digits = (1..=18).contains(&json.len()) && json.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| json.bytes().fold(0, |value, digit| value * 10 + i64::from(digit - b'0')))
+}
+
+fn write_date(field: Option<&str>, out: &mut String) -> Option<()> {
+    let date = builtins::date_of_str(scan::plain_str(field?)?).ok()?;
+    date.iter().for_each(|byte| out.push(char::from(*byte)));
+    Some(())
+}
+
+fn write_bucket(field: Option<&str>, n: u32, out: &mut String) -> Option<()> {
+    let json = field?;
+    let bucket = match scan::plain_str(json) {
+        Some(text) => schemas::bucket::bucket_str(text, n),
+        None => schemas::bucket::bucket_i64(plain_digits(json)?, n),
+    };
+    write!(out, "{bucket}").ok()
+}
+
+fn write_slice(field: Option<&str>, from: &Option<Value>, to: &Option<Value>, out: &mut String) -> Option<()> {
+    out.push_str(slice_str(scan::plain_str(field?)?, bound(from)?, bound(to)?));
+    Some(())
 }
 
 fn lift<'a>(outcome: std::result::Result<Value, String>) -> Result<'a> {

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use memchr::memchr2;
+use writer::tape::{Kind, Tape};
 
 use super::number::Num;
 use super::value::{Map, Value};
@@ -104,9 +105,7 @@ fn members<'a>(json: &'a str, mut visit: impl FnMut(&'a str, &'a str)) {
 }
 
 /// The text of each of the fields in a record, in the order of `names`; the last one wins, as in jq.
-pub(crate) fn fields<'a>(record: &'a str, names: &[Arc<str>], found: &mut Vec<Option<&'a str>>) {
-    found.clear();
-    found.resize(names.len(), None);
+pub(crate) fn fields<'a>(record: &'a str, names: &[Arc<str>], found: &mut [Option<&'a str>]) {
     members(record, |raw, value| {
         let unescaped = unescape(raw);
         for (name, slot) in names.iter().zip(found.iter_mut()) {
@@ -115,6 +114,20 @@ pub(crate) fn fields<'a>(record: &'a str, names: &[Arc<str>], found: &mut Vec<Op
             }
         }
     });
+}
+
+/// The same for a record that is taken apart.
+pub(crate) fn fields_apart<'a>(record: Tape<'a>, names: &[Arc<str>], found: &mut [Option<&'a str>]) {
+    for (name, value) in record.members() {
+        let raw = record.text_of(name);
+        let raw = &raw[1..raw.len() - 1];
+        let name = if name.kind == Kind::String { Cow::Borrowed(raw) } else { unescape(raw) };
+        for (wanted, slot) in names.iter().zip(found.iter_mut()) {
+            if *name == **wanted {
+                *slot = Some(record.text_of(value));
+            }
+        }
+    }
 }
 
 /// The text of one member of an object; the last one wins.
@@ -250,7 +263,7 @@ mod tests {
     fn fields_are_found_wherever_they_stand_and_the_last_one_wins() {
         let record = r#" { "x\"a" : {"a":[1,"}"]} , "a":1,"b" : [ {"a":2} ],"\u0061" : "\\" ,"c":null } "#;
         let names: Vec<Arc<str>> = ["a", "b", "c", "d", "x\"a"].map(Arc::from).to_vec();
-        let mut found = Vec::new();
+        let mut found = [None; 5];
         fields(record, &names, &mut found);
         assert_eq!(found, [Some(r#""\\""#), Some(r#"[ {"a":2} ]"#), Some("null"), None, Some(r#"{"a":[1,"}"]}"#)]);
     }

@@ -59,6 +59,18 @@ impl DateRule {
         (end(&self.from), end(&self.to))
     }
 
+    /// Length of the blocks of time, counted from the epoch, within each of which [`DateRule::window`] says the same. Offsets and
+    /// precisions are whole multiples of each other up to the day, and nothing moves within a day that is counted in longer ones.
+    pub fn steady_millis(&self) -> i64 {
+        let block = |unit| civil::millis(unit).min(civil::DAY);
+        let moves = |bound: &Bound| match bound {
+            Bound::Fixed { .. } => None,
+            Bound::Now { offset: 0, .. } => Some(block(self.precision())),
+            Bound::Now { unit, .. } => Some(block(*unit).min(block(self.precision()))),
+        };
+        [&self.from, &self.to].into_iter().filter_map(moves).min().unwrap_or(i64::MAX)
+    }
+
     /// The units the rule uses: of its steps, and of `NOW` offsets.
     pub fn units(&self) -> Vec<Unit> {
         let offset = |bound: &Bound| match bound {

@@ -71,13 +71,15 @@ impl Rope {
         let need = HEADER + sequence.len() + row.data.len();
         let grown = self.make_room(need);
         let chunk = self.chunks.last_mut().expect("make_room leaves a chunk");
-        chunk.extend_from_slice(&row.shard.to_le_bytes());
-        chunk.extend_from_slice(&row.arrived_at.to_le_bytes());
-        chunk.extend_from_slice(&row.position.sub().to_le_bytes());
-        chunk.extend_from_slice(&row.position.document().to_le_bytes());
         // Sequences have at most 129 digits, events less than 4 GiB: both are bounded where they enter.
-        chunk.push(sequence.len() as u8);
-        chunk.extend_from_slice(&(row.data.len() as u32).to_le_bytes());
+        let mut header = [0; HEADER];
+        header[..4].copy_from_slice(&row.shard.to_le_bytes());
+        header[4..12].copy_from_slice(&row.arrived_at.to_le_bytes());
+        header[12..20].copy_from_slice(&row.position.sub().to_le_bytes());
+        header[20..24].copy_from_slice(&row.position.document().to_le_bytes());
+        header[24] = sequence.len() as u8;
+        header[25..].copy_from_slice(&(row.data.len() as u32).to_le_bytes());
+        chunk.extend_from_slice(&header);
         chunk.extend_from_slice(sequence);
         chunk.extend_from_slice(row.data);
         self.rows += 1;

@@ -1,36 +1,41 @@
-//! Walks JSON text without building anything: where values begin and end, members of objects, items of arrays.
+//! Walks JSON: members of objects, items of arrays, where values begin and end.
 //!
-//! The pipeline has checked that an event is strict JSON; what is only skipped here is not checked again. Text that is broken
+//! An event is taken apart once ([`crate::tape`]), and then walking it is a step from node to node. What is too large for that is
+//! walked as text, without building anything. The pipeline has checked that an event is strict JSON; what is only skipped here is not checked again. Text that is broken
 //! after all is refused where it is met, and never read past its end. Nothing here recurses: depth costs no stack.
 
 use memchr::{memchr, memchr2};
 
+pub(super) use crate::tape::Kind;
+use crate::tape::{Node, Tape};
+
 /// The text is not the JSON it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Broken;
-
-/// What a value's first byte says it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Null,
-    False,
-    True,
-    Number,
-    /// Without escapes: the text between the quotes is the string.
-    String,
-    EscapedString,
-    Object,
-    Array,
-}
 
 /// One value and its text as received, quotes and brackets included.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Value<'a> {
     pub(super) kind: Kind,
     pub(super) text: &'a str,
+    /// Where the text begins in the event.
+    at: usize,
+    /// What is inside, if the event is taken apart.
+    nodes: &'a [Node],
 }
 
 impl<'a> Value<'a> {
+    /// An event.
+    pub(super) fn of(tape: Tape<'a>) -> Self {
+        let root = tape.root();
+        Value { kind: root.kind, text: tape.text_of(root), at: root.start as usize, nodes: &tape.nodes()[1..] }
+    }
+
+    /// A value of which only the text is known.
+    pub(super) fn of_text(kind: Kind, text: &'a str) -> Self {
+        Value { kind, text, at: 0, nodes: &[] }
+    }
+
     /// Between the quotes of a string; anything else as it is.
     pub(super) fn inner(self) -> &'a str {
         match self.kind {
@@ -42,21 +47,29 @@ impl<'a> Value<'a> {
     pub(super) fn is_null(self) -> bool {
         self.kind == Kind::Null
     }
-}
 
-/// Where a value stands in the text of the object around it. Unlike [`Value`] it borrows nothing, so a column can keep its
-/// list of places from row to row.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    start: usize,
-    end: usize,
-    kind: Kind,
-}
-
-impl Place {
-    pub(super) fn value(self, object: &str) -> Value<'_> {
-        Value { kind: self.kind, text: &object[self.start..self.end] }
+    /// The value at a place inside this one.
+    pub(super) fn inside(self, place: Place) -> Value<'a> {
+        match place {
+            Place::Node(index) => self.node(index),
+            Place::Text { start, end, kind } => Value::of_text(kind, &self.text[start..end]),
+        }
     }
+
+    fn node(self, index: usize) -> Value<'a> {
+        let node = &self.nodes[index];
+        let (start, end) = (node.start as usize, node.end as usize);
+        let nodes = &self.nodes[index + 1..index + node.span as usize];
+        Value { kind: node.kind, text: &self.text[start - self.at..end - self.at], at: start, nodes }
+    }
+}
+
+/// Where a value stands inside another. Unlike [`Value`] it borrows nothing, so a column can keep its list of places from row to
+/// row.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place {
+    Node(usize),
+    Text { start: usize, end: usize, kind: Kind },
 }
 
 /// A member of an object.
@@ -109,7 +122,7 @@ impl<'a> Cursor<'a> {
             b'f' => self.literal("false", Kind::False)?,
             _ => return Err(Broken),
         };
-        Ok(Place { start, end: self.at, kind })
+        Ok(Place::Text { start, end: self.at, kind })
     }
 
     fn string(&mut self) -> Result<Kind, Broken> {
@@ -177,57 +190,94 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Inside of a container.
+#[derive(Debug)]
+enum Walk<'a> {
+    /// From node to node; the number of the next one.
+    Nodes(usize),
+    Text {
+        cursor: Cursor<'a>,
+        first: bool,
+    },
+}
+
+impl<'a> Walk<'a> {
+    fn into(container: Value<'a>, open: u8) -> Result<Self, Broken> {
+        if !container.nodes.is_empty() {
+            return Ok(Walk::Nodes(0));
+        }
+        let mut cursor = Cursor { text: container.text, at: 0 };
+        cursor.expect(open)?;
+        Ok(Walk::Text { cursor, first: true })
+    }
+}
+
 /// The members of an object, in order, duplicates included.
 #[derive(Debug)]
 pub(super) struct Members<'a> {
-    cursor: Cursor<'a>,
-    first: bool,
+    object: Value<'a>,
+    walk: Walk<'a>,
 }
 
 impl<'a> Members<'a> {
-    pub(super) fn of(object: &'a str) -> Result<Self, Broken> {
-        let mut cursor = Cursor { text: object, at: 0 };
-        cursor.expect(b'{')?;
-        Ok(Members { cursor, first: true })
+    pub(super) fn of(object: Value<'a>) -> Result<Self, Broken> {
+        Ok(Members { walk: Walk::into(object, b'{')?, object })
     }
 
+    #[inline]
     pub(super) fn next(&mut self) -> Result<Option<Member<'a>>, Broken> {
-        let first = std::mem::replace(&mut self.first, false);
-        if !self.cursor.another(first, b'}')? {
-            return Ok(None);
-        }
-        let name_place = self.cursor.place()?;
-        if !matches!(name_place.kind, Kind::String | Kind::EscapedString) {
-            return Err(Broken);
-        }
-        self.cursor.expect(b':')?;
-        let value_place = self.cursor.place()?;
-        let text = self.cursor.text;
-        Ok(Some(Member { name: name_place.value(text), value: value_place.value(text), name_place, value_place }))
+        let (name_place, value_place) = match &mut self.walk {
+            Walk::Nodes(at) if *at == self.object.nodes.len() => return Ok(None),
+            Walk::Nodes(at) => {
+                let name = *at;
+                *at += 1 + self.object.nodes[name + 1].span as usize;
+                (Place::Node(name), Place::Node(name + 1))
+            }
+            Walk::Text { cursor, first } => {
+                if !cursor.another(std::mem::replace(first, false), b'}')? {
+                    return Ok(None);
+                }
+                let name_place = cursor.place()?;
+                if !matches!(name_place, Place::Text { kind: Kind::String | Kind::EscapedString, .. }) {
+                    return Err(Broken);
+                }
+                cursor.expect(b':')?;
+                (name_place, cursor.place()?)
+            }
+        };
+        let (name, value) = (self.object.inside(name_place), self.object.inside(value_place));
+        Ok(Some(Member { name, value, name_place, value_place }))
     }
 }
 
 /// The items of an array.
 #[derive(Debug)]
 pub(super) struct Items<'a> {
-    cursor: Cursor<'a>,
-    first: bool,
+    array: Value<'a>,
+    walk: Walk<'a>,
 }
 
 impl<'a> Items<'a> {
-    pub(super) fn of(array: &'a str) -> Result<Self, Broken> {
-        let mut cursor = Cursor { text: array, at: 0 };
-        cursor.expect(b'[')?;
-        Ok(Items { cursor, first: true })
+    pub(super) fn of(array: Value<'a>) -> Result<Self, Broken> {
+        Ok(Items { walk: Walk::into(array, b'[')?, array })
     }
 
     pub(super) fn next(&mut self) -> Result<Option<Value<'a>>, Broken> {
-        let first = std::mem::replace(&mut self.first, false);
-        if !self.cursor.another(first, b']')? {
-            return Ok(None);
-        }
-        let place = self.cursor.place()?;
-        Ok(Some(place.value(self.cursor.text)))
+        let place = match &mut self.walk {
+            Walk::Nodes(at) if *at == self.array.nodes.len() => return Ok(None),
+            Walk::Nodes(at) => {
+                let item = *at;
+                *at += self.array.nodes[item].span as usize;
+                Place::Node(item)
+            }
+            Walk::Text { cursor, first } => {
+                if !cursor.another(std::mem::replace(first, false), b']')? {
+                    return Ok(None);
+                }
+                cursor.place()?
+            }
+        };
+        Ok(Some(self.array.inside(place)))
     }
 }
 
@@ -308,7 +358,7 @@ mod tests {
     use super::*;
 
     fn members(text: &str) -> Result<Vec<(String, Kind, String)>, Broken> {
-        let mut members = Members::of(text)?;
+        let mut members = Members::of(Value::of_text(Kind::Object, text))?;
         let mut found = vec![];
         while let Some(m) = members.next()? {
             found.push((readable(m.name), m.value.kind, m.value.text.to_string()));

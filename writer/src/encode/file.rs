@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use schemas::reject::quote;
+use schemas::reject::{Reject, quote};
 
+use super::cursor::Value;
 use super::parquet::{self, Size};
-use super::rows::{Decoder, Unread};
+use super::rows::{Decoder, Found, Unread};
 use super::survey::Leaf;
-use super::{Encoder, UNKNOWN_NAMES_MAX};
+use super::{Encoded, Encoder, Row, UNKNOWN_NAMES_MAX};
 use crate::error::WriterError;
 
 /// Where names beyond [`UNKNOWN_NAMES_MAX`] are counted.
@@ -37,7 +38,7 @@ impl<'e> File<'e> {
     }
 
     /// Takes over the rows decoded so far.
-    pub(super) fn take(&mut self, decoder: &mut Decoder<'_, '_>, more: More) -> Result<(), WriterError> {
+    pub(super) fn take(&mut self, decoder: &mut Decoder<'_>, more: More) -> Result<(), WriterError> {
         if decoder.is_empty() {
             return Ok(());
         }
@@ -49,7 +50,7 @@ impl<'e> File<'e> {
     }
 
     /// What is known of the columns when the file is opened: only if no more rows follow, how many bytes they have.
-    fn survey(&self, decoder: &Decoder<'_, '_>, more: More) -> Vec<Leaf> {
+    fn survey(&self, decoder: &Decoder<'_>, more: More) -> Vec<Leaf> {
         let mut leaves = decoder.survey();
         if more == More::MayCome {
             leaves.iter_mut().for_each(|leaf| leaf.bytes = None);
@@ -60,6 +61,58 @@ impl<'e> File<'e> {
     /// The file's bytes; none if no row came.
     pub(super) fn finish(self) -> Result<Bytes, WriterError> {
         self.open.map_or(Ok(Bytes::new()), parquet::File::finish)
+    }
+}
+
+/// A file and all that is known of the rows on their way into it.
+#[derive(Debug)]
+pub(super) struct Filling<'e> {
+    file: File<'e>,
+    decoder: Decoder<'e>,
+    keeps_rest: bool,
+    rejects: Vec<(usize, Reject)>,
+    dropped: Dropped,
+}
+
+impl<'e> Filling<'e> {
+    pub(super) fn new(encoder: &'e Encoder, size: Size, metadata: &'e [(String, String)]) -> Self {
+        Filling {
+            file: File::new(encoder, size, metadata),
+            decoder: Decoder::new(&encoder.plans.file, size.rows),
+            keeps_rest: encoder.plans.file.keeps_rest(),
+            rejects: vec![],
+            dropped: Dropped::default(),
+        }
+    }
+
+    /// Adds the rows of these indexes; `event` gives a row's event by its number in `indexes` and its index.
+    pub(super) fn push<'a>(
+        &mut self,
+        indexes: &[usize],
+        rows: &[Row<'a>],
+        event: impl Fn(usize, usize) -> Option<Value<'a>>,
+    ) -> Result<(), WriterError> {
+        let mut found = Found::default();
+        for (number, index) in indexes.iter().enumerate() {
+            match self.decoder.push(rows[*index], event(number, *index), &mut found) {
+                Ok(()) if self.keeps_rest => {}
+                Ok(()) => self.dropped.count(found.unread()),
+                Err(reject) => self.rejects.push((*index, reject)),
+            }
+            if self.decoder.is_full() {
+                self.file.take(&mut self.decoder, More::MayCome)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The file of so many rows that came.
+    pub(super) fn finish(mut self, rows: usize) -> Result<Encoded, WriterError> {
+        self.file.take(&mut self.decoder, More::Never)?;
+        self.rejects.sort_unstable_by_key(|(index, _)| *index);
+        let rows = (rows - self.rejects.len()) as u64;
+        let (bytes, dropped) = (self.file.finish()?, self.dropped.into_counts());
+        Ok(Encoded { bytes, rows, rejects: self.rejects, dropped })
     }
 }
 

@@ -3,9 +3,10 @@
 //! A value that does not fit its column rejects that row alone; the rest of the file is written. The bytes are a function of the
 //! rows, their order, the spec and the settings: no clock, no randomness, a fixed `created_by`.
 //!
-//! The way of a row: [`cursor`] walks its text and [`names`] finds which members are wanted by the [`plan`]; [`rows`] hands each
+//! The way of a row: [`events`] takes it apart, [`cursor`] walks it, and [`names`] finds which members are wanted by the [`plan`]; [`rows`] hands each
 //! column its value; [`columns`] and [`nested`] turn values into Arrow buffers with the rules of [`number`] and [`time`], or give
-//! a [`misfit`]; every few thousand rows a batch goes through [`file`] to [`parquet`]. If the spec asks for an order, [`sort`]
+//! a [`misfit`]; every few thousand rows a batch goes through [`file`] to
+//! [`parquet`], whose pages [`pages`] compresses. If the spec asks for an order, [`sort`]
 //! finds it first.
 //! How a column's pages are written depends on a [`survey`] of its first values.
 //!
@@ -27,15 +28,18 @@
 
 mod columns;
 mod cursor;
+mod events;
 mod file;
 mod misfit;
 mod names;
 mod nested;
 mod number;
+mod pages;
 mod parquet;
 mod plan;
 mod rows;
 mod sort;
+mod spare;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -48,11 +52,14 @@ use schemas::reject::Reject;
 use schemas::rules::ParquetSettings;
 use schemas::table::TableSpec;
 
-use self::file::{Dropped, More};
+use self::events::Events;
+use self::file::Filling;
 use self::parquet::{Layout, Size};
 use self::plan::Plans;
-use self::rows::Decoder;
+use self::rows::{Decoder, Found};
+use self::spare::Spare;
 use crate::error::WriterError;
+use crate::tape::Node;
 
 /// One row on its way into a file.
 #[derive(Debug, Clone, Copy)]
@@ -102,6 +109,7 @@ pub struct Explained {
 pub struct Encoder {
     plans: Plans,
     layout: Layout,
+    nodes: Spare<Vec<Node>>,
 }
 
 impl Encoder {
@@ -109,7 +117,7 @@ impl Encoder {
     pub fn new(spec: &TableSpec, settings: &ParquetSettings) -> Result<Encoder, WriterError> {
         let plans = Plans::new(spec)?;
         let layout = Layout::new(&plans, settings)?;
-        Ok(Encoder { plans, layout })
+        Ok(Encoder { plans, layout, nodes: Spare::default() })
     }
 
     /// One file from `rows` in the order given (then sorted, stably, by the spec's sort columns: ascending, nulls first).
@@ -118,30 +126,28 @@ impl Encoder {
     /// Beside `rows` it needs memory for the file, one batch of a few thousand rows and, if it sorts, the sort columns.
     pub fn encode(&self, rows: &[Row<'_>], metadata: &[(String, String)]) -> Result<Encoded, WriterError> {
         let size = Size { rows: rows.len(), text_bytes: rows.iter().map(|row| row.data.len()).sum() };
-        let mut decoder = Decoder::new(&self.plans.file, rows.len());
-        let mut file = file::File::new(self, size, metadata);
-        let mut rejects = vec![];
-        let mut dropped = Dropped::default();
-        for index in self.order(rows)? {
-            match decoder.push(rows[index]) {
-                Ok(()) if self.plans.file.keeps_rest() => {}
-                Ok(()) => dropped.count(decoder.unread()),
-                Err(reject) => rejects.push((index, reject)),
-            }
-            if decoder.is_full() {
-                file.take(&mut decoder, More::MayCome)?;
+        let mut events = Events::new(self.nodes.take());
+        let order = self.order(rows, &mut events)?;
+        let mut filling = Filling::new(self, size, metadata);
+        if events.len() == rows.len() {
+            // The search for the order has taken all of them apart.
+            filling.push(&order, rows, |_, index| events.get(index))?;
+        } else {
+            let mut rest = order.as_slice();
+            while !rest.is_empty() {
+                let (chunk, behind) = rest.split_at(events.fill(rest.iter().map(|index| rows[*index])));
+                filling.push(chunk, rows, |number, _| events.get(number))?;
+                rest = behind;
             }
         }
-        file.take(&mut decoder, More::Never)?;
-        rejects.sort_unstable_by_key(|(index, _)| *index);
-        let rows = (rows.len() - rejects.len()) as u64;
-        Ok(Encoded { bytes: file.finish()?, rows, rejects, dropped: dropped.into_counts() })
+        self.nodes.give_back(events.into_nodes());
+        filling.finish(rows.len())
     }
 
     /// The indexes of `rows` in the order they stand in the file.
-    fn order(&self, rows: &[Row<'_>]) -> Result<Vec<usize>, WriterError> {
+    fn order<'a>(&self, rows: &[Row<'a>], events: &mut Events<'a>) -> Result<Vec<usize>, WriterError> {
         match &self.plans.keys {
-            Some(keys) => sort::order(rows, keys),
+            Some(keys) => sort::order(rows, keys, events),
             None => Ok((0..rows.len()).collect()),
         }
     }
@@ -149,7 +155,9 @@ impl Encoder {
     /// What would become of one event.
     pub fn explain(&self, row: Row<'_>) -> Result<Explained, Reject> {
         let mut decoder = Decoder::new(&self.plans.file, 1);
-        decoder.push(row)?;
-        Ok(decoder.explain())
+        let (mut events, mut found) = (Events::default(), Found::default());
+        events.fill(std::iter::once(row));
+        decoder.push(row, events.get(0), &mut found)?;
+        Ok(decoder.explain(&found))
     }
 }

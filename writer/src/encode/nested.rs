@@ -38,7 +38,7 @@ impl Lists {
         if value.kind != Kind::Array {
             return Ok(false);
         }
-        let mut items = Items::of(value.text)?;
+        let mut items = Items::of(value)?;
         while let Some(item) = items.next()? {
             self.items.append(Some(item)).map_err(|fault| fault.inside("[]"))?;
         }
@@ -105,9 +105,9 @@ impl Maps {
         if value.kind != Kind::Object {
             return Ok(false);
         }
-        self.push_keys(value.text)?;
+        self.push_keys(value)?;
         for (_, place) in &self.entries {
-            self.values.append(Some(place.value(value.text))).map_err(|fault| fault.inside("{}"))?;
+            self.values.append(Some(value.inside(*place))).map_err(|fault| fault.inside("{}"))?;
         }
         self.offsets.push(offset(self.keys.len()));
         self.valid.append_non_null();
@@ -115,7 +115,7 @@ impl Maps {
     }
 
     /// Appends the keys, and leaves in `entries` the members that count: of two with the same key, the last.
-    fn push_keys(&mut self, object: &str) -> Result<(), Fault> {
+    fn push_keys(&mut self, object: Value<'_>) -> Result<(), Fault> {
         self.entries.clear();
         let base = self.keys.len();
         let mut members = Members::of(object)?;
@@ -128,7 +128,7 @@ impl Maps {
         }
         self.keys.truncate(base);
         for (name, _) in &self.entries {
-            self.keys.append(Some(name.value(object)))?;
+            self.keys.append(Some(object.inside(*name)))?;
         }
         Ok(())
     }
@@ -215,9 +215,9 @@ impl Structs {
         if value.kind != Kind::Object {
             return Ok(false);
         }
-        self.find_members(value.text)?;
+        self.find_members(value)?;
         for ((name, column), place) in self.fields.iter_mut().zip(&self.places) {
-            let member = place.map(|(place, _)| place.value(value.text));
+            let member = place.map(|(place, _)| value.inside(place));
             column.append(member).map_err(|fault| fault.inside_member(name))?;
         }
         self.len += 1;
@@ -226,7 +226,7 @@ impl Structs {
     }
 
     /// All members first, values afterwards: the last of two members with one name counts, and the first leaves no trace.
-    fn find_members(&mut self, object: &str) -> Result<(), Fault> {
+    fn find_members(&mut self, object: Value<'_>) -> Result<(), Fault> {
         self.places.clear();
         self.places.resize(self.fields.len(), None);
         let mut members = Members::of(object)?;

@@ -41,23 +41,28 @@ pub(super) struct Unread<'a> {
     slot: Option<usize>,
 }
 
-/// Columns under construction, and what is known of the row at hand.
+/// What was found in the row at hand.
+#[derive(Debug, Default)]
+pub(super) struct Found<'a> {
+    slots: Vec<Slot<'a>>,
+    unread: Vec<Unread<'a>>,
+}
+
+/// Columns under construction.
 #[derive(Debug)]
-pub(super) struct Decoder<'p, 'a> {
+pub(super) struct Decoder<'p> {
     plan: &'p Plan,
     columns: Vec<Column>,
     rows: usize,
     /// Of the events in this chunk.
     text_bytes: usize,
-    slots: Vec<Slot<'a>>,
-    unread: Vec<Unread<'a>>,
 }
 
-impl<'p, 'a> Decoder<'p, 'a> {
+impl<'p> Decoder<'p> {
     /// `rows` is how many rows to make room for.
     pub(super) fn new(plan: &'p Plan, rows: usize) -> Self {
         let columns = plan.columns.iter().map(|c| Column::new(&c.data_type, rows.min(CHUNK_ROWS))).collect();
-        Decoder { plan, columns, rows: 0, text_bytes: 0, slots: vec![], unread: vec![] }
+        Decoder { plan, columns, rows: 0, text_bytes: 0 }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -69,12 +74,17 @@ impl<'p, 'a> Decoder<'p, 'a> {
         self.rows >= CHUNK_ROWS || self.text_bytes >= CHUNK_BYTES
     }
 
-    /// Adds one row to all columns, or to none.
-    pub(super) fn push(&mut self, row: Row<'a>) -> Result<(), Reject> {
-        self.find_members(row.data)?;
-        let Decoder { plan, columns, slots, unread, rows, .. } = self;
+    /// Adds one row to all columns, or to none; `event` is the row's, none if it is not UTF-8.
+    pub(super) fn push<'a>(
+        &mut self,
+        row: Row<'a>,
+        event: Option<Value<'a>>,
+        found: &mut Found<'a>,
+    ) -> Result<(), Reject> {
+        self.find_members(row, event, found)?;
+        let Decoder { plan, columns, rows, .. } = self;
         for (column, plan) in columns.iter_mut().zip(&plan.columns) {
-            if let Err(fault) = append(column, plan.source, slots, unread, &row) {
+            if let Err(fault) = append(column, plan.source, found, &row) {
                 columns.iter_mut().for_each(|c| c.truncate(*rows));
                 return Err(fault.reject(&plan.name));
             }
@@ -85,35 +95,31 @@ impl<'p, 'a> Decoder<'p, 'a> {
     }
 
     /// Fills the slots and the list of unread members.
-    fn find_members(&mut self, data: &'a [u8]) -> Result<(), Reject> {
-        if data.len() > EVENT_BYTES_MAX {
-            let message = format!("the event has {} bytes; want at most {EVENT_BYTES_MAX}", data.len());
+    fn find_members<'a>(&self, row: Row<'a>, event: Option<Value<'a>>, found: &mut Found<'a>) -> Result<(), Reject> {
+        let length = row.data.len();
+        if length > EVENT_BYTES_MAX {
+            let message = format!("the event has {length} bytes; want at most {EVENT_BYTES_MAX}");
             return Err(Reject::new(Reason::NotJson, message));
         }
-        let text = simdutf8::basic::from_utf8(data).map_err(|_| Fault::Broken.reject(""))?;
-        self.slots.clear();
-        self.slots.resize(self.plan.slots, Slot::default());
-        self.unread.clear();
-        scan(&self.plan.root, text, &mut self.slots, Some(&mut self.unread)).map_err(|e| Fault::from(e).reject(""))?;
-        let Decoder { slots, unread, .. } = self;
+        let event = event.ok_or_else(|| Fault::Broken.reject(""))?;
+        let Found { slots, unread } = found;
+        slots.clear();
+        slots.resize(self.plan.slots, Slot::default());
+        unread.clear();
+        scan(&self.plan.root, event, slots, Some(unread)).map_err(|e| Fault::from(e).reject(""))?;
         unread.retain(|member| !member.is_read(slots));
         keep_last(unread);
         Ok(())
     }
 
-    /// Top-level members of the last row that no column reads, each name once.
-    pub(super) fn unread(&self) -> &[Unread<'a>] {
-        &self.unread
-    }
-
-    /// What became of the last row's members.
-    pub(super) fn explain(&self) -> Explained {
+    /// What became of the members of a row.
+    pub(super) fn explain(&self, found: &Found<'_>) -> Explained {
         let is_null = |source| match source {
-            Source::Slot(slot) => self.slots[slot].value.is_none_or(Value::is_null),
+            Source::Slot(slot) => found.slots[slot].value.is_none_or(Value::is_null),
             _ => false,
         };
         let nulls = self.plan.columns.iter().filter(|c| is_null(c.source)).map(|c| c.name.clone()).collect();
-        Explained { nulls, unread: self.unread.iter().map(Unread::name).collect() }
+        Explained { nulls, unread: found.unread.iter().map(Unread::name).collect() }
     }
 
     /// What the values so far are like, for each leaf of the file.
@@ -136,20 +142,21 @@ impl<'p, 'a> Decoder<'p, 'a> {
     }
 }
 
-fn append(
-    column: &mut Column,
-    source: Source,
-    slots: &[Slot<'_>],
-    unread: &[Unread<'_>],
-    row: &Row<'_>,
-) -> Result<(), Fault> {
+impl<'a> Found<'a> {
+    /// Top-level members that no column reads, each name once.
+    pub(super) fn unread(&self) -> &[Unread<'a>] {
+        &self.unread
+    }
+}
+
+fn append(column: &mut Column, source: Source, found: &Found<'_>, row: &Row<'_>) -> Result<(), Fault> {
     match source {
-        Source::Slot(slot) => return column.append(slots[slot].value),
+        Source::Slot(slot) => return column.append(found.slots[slot].value),
         Source::Shard => column.append_with(|out| out.extend_from_slice(row.shard.as_bytes())),
         Source::Position => column.append_with(|out| write_position(row, out)),
         Source::ArrivedAt => column.append_millis(row.arrived_at),
-        Source::Rest if unread.is_empty() => column.append_null(),
-        Source::Rest => column.append_with(|out| write_rest(unread, out)),
+        Source::Rest if found.unread.is_empty() => column.append_null(),
+        Source::Rest => column.append_with(|out| write_rest(&found.unread, out)),
     }
     Ok(())
 }
@@ -178,7 +185,7 @@ fn write_rest(unread: &[Unread<'_>], out: &mut Vec<u8>) {
 /// Notes the value of every member the tree reads. Recursion is as deep as the longest column path.
 fn scan<'a>(
     node: &Node,
-    object: &'a str,
+    object: Value<'a>,
     slots: &mut [Slot<'a>],
     mut unread: Option<&mut Vec<Unread<'a>>>,
 ) -> Result<(), Broken> {
@@ -200,7 +207,7 @@ fn scan<'a>(
         if let (Some(below), Some(value)) = (&member.below, slots[member.slot].value)
             && value.kind == Kind::Object
         {
-            scan(below, value.text, slots, None)?;
+            scan(below, value, slots, None)?;
         }
     }
     Ok(())

@@ -8,8 +8,9 @@ use arrow_row::{RowConverter, Rows, SortField};
 use arrow_schema::{ArrowError, SortOptions};
 
 use super::Row;
+use super::events::Events;
 use super::plan::Plan;
-use super::rows::Decoder;
+use super::rows::{Decoder, Found};
 use crate::error::WriterError;
 
 fn failed(error: ArrowError) -> WriterError {
@@ -18,18 +19,27 @@ fn failed(error: ArrowError) -> WriterError {
 
 /// The indexes of `rows`, ascending by the columns of `keys`, nulls first; rows that compare equal stay in the order they came.
 /// Rows whose keys do not fit their columns come last: whoever decodes them whole rejects them.
-pub(super) fn order(rows: &[Row<'_>], keys: &Plan) -> Result<Vec<usize>, WriterError> {
+///
+/// Afterwards `events` holds the last of the rows; all of them, if they are few.
+pub(super) fn order<'a>(rows: &[Row<'a>], keys: &Plan, events: &mut Events<'a>) -> Result<Vec<usize>, WriterError> {
     let mut sorter = Sorter::new(keys)?;
     let mut decoder = Decoder::new(keys, rows.len());
-    let (mut order, mut misfits) = (vec![], vec![]);
-    for (index, row) in rows.iter().enumerate() {
-        match decoder.push(*row) {
-            Ok(()) => order.push((order.len(), index)),
-            Err(_) => misfits.push(index),
+    let (mut order, mut misfits) = (Vec::with_capacity(rows.len()), vec![]);
+    let mut begin = 0;
+    while begin < rows.len() {
+        let count = events.fill(rows[begin..].iter().copied());
+        let mut found = Found::default();
+        for offset in 0..count {
+            let index = begin + offset;
+            match decoder.push(rows[index], events.get(offset), &mut found) {
+                Ok(()) => order.push((order.len(), index)),
+                Err(_) => misfits.push(index),
+            }
+            if decoder.is_full() {
+                sorter.add(&decoder.take()?)?;
+            }
         }
-        if decoder.is_full() {
-            sorter.add(&decoder.take()?)?;
-        }
+        begin += count;
     }
     sorter.add(&decoder.take()?)?;
     order.sort_by(|(a, _), (b, _)| sorter.keys.row(*a).cmp(&sorter.keys.row(*b)));

@@ -4,8 +4,6 @@
 //! into plain pages anyway. A compressor costs more to set up than a page of a few values saves: in small files most columns
 //! are such pages. The decisions are a function of the values alone, so the same rows give the same file.
 
-use hashbrown::HashSet;
-
 /// Values looked at, from the first on.
 const SAMPLE: usize = 2048;
 
@@ -21,7 +19,7 @@ pub(super) struct Leaf {
 
 /// Surveys a leaf of `len` values; `value` gives none for null.
 pub(super) fn survey<'v>(len: usize, value: impl Fn(usize) -> Option<&'v [u8]>) -> Leaf {
-    let mut distinct = HashSet::with_capacity(len.min(SAMPLE) / 2);
+    let mut distinct = Distinct::new(len.min(SAMPLE));
     let (mut seen, mut bytes, mut distinct_bytes) = (0, 0, 0);
     for value in (0..len.min(SAMPLE)).filter_map(value) {
         seen += 1;
@@ -30,10 +28,39 @@ pub(super) fn survey<'v>(len: usize, value: impl Fn(usize) -> Option<&'v [u8]>) 
             distinct_bytes += value.len();
         }
     }
-    let repeats = seen > 0 && distinct.len() * 2 <= seen;
+    let repeats = seen > 0 && distinct.count * 2 <= seen;
     // With a dictionary each value is an index besides, of at most 11 bits: `SAMPLE` is 2^11.
-    let stored = if repeats { distinct_bytes + index_bytes(seen, distinct.len()) } else { bytes };
+    let stored = if repeats { distinct_bytes + index_bytes(seen, distinct.count) } else { bytes };
     Leaf { repeats, bytes: (len <= SAMPLE).then_some(stored) }
+}
+
+/// Hashes seen: a table with open addressing, no more than half full. The hash is mixed well enough to be its own place.
+struct Distinct {
+    /// 0 is empty.
+    table: Vec<u64>,
+    count: usize,
+}
+
+impl Distinct {
+    fn new(values: usize) -> Distinct {
+        Distinct { table: vec![0; (values * 2).next_power_of_two().max(2)], count: 0 }
+    }
+
+    /// Whether it was not there.
+    fn insert(&mut self, hash: u64) -> bool {
+        let hash = hash.max(1);
+        let mask = self.table.len() - 1;
+        let mut at = (hash >> 32) as usize & mask;
+        while self.table[at] != 0 {
+            if self.table[at] == hash {
+                return false;
+            }
+            at = (at + 1) & mask;
+        }
+        self.table[at] = hash;
+        self.count += 1;
+        true
+    }
 }
 
 /// Bytes of bit-packed indexes into a dictionary.
@@ -56,6 +83,8 @@ fn hash(bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn of(values: &str) -> Leaf {
@@ -78,6 +107,17 @@ mod tests {
         assert_eq!(of("ab ab - ab").bytes, Some(2));
         assert_eq!(of("ab cd ab cd").bytes, Some(4 + 1));
         assert_eq!(survey(SAMPLE + 1, |_| None).bytes, None);
+    }
+
+    #[test]
+    fn distinct_values_are_counted_once() {
+        let mut distinct = Distinct::new(1000);
+        let mut known = HashSet::new();
+        for n in 0..1000u64 {
+            let value = hash(&(n * n % 613).to_le_bytes());
+            assert_eq!(distinct.insert(value), known.insert(value));
+        }
+        assert_eq!(distinct.count, known.len());
     }
 
     #[test]

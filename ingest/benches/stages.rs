@@ -1,0 +1,238 @@
+//! What each stage of a record's way costs: `cargo bench -p ingest --bench stages [-- STAGE]`.
+//!
+//! Prints nanoseconds of this thread's CPU time per event (the least of several rounds: a busy machine only ever adds), so figures
+//! of one machine can be compared with each other although other things run on it. `ONCE=1` runs each stage a single time, which
+//! is what an instruction counter around the process wants (`valgrind --tool=callgrind`, `perf stat -e instructions:u`).
+
+use std::fmt::Write;
+
+use ingest::documents::Documents;
+use ingest::guard::Guard;
+use ingest::keys::{Budget, Keys};
+use ingest::route::Router;
+use schemas::position::Position;
+use schemas::rules::{DecodeSettings, ParquetSettings, Rules};
+use schemas::table::{Compression, TableSpec};
+use writer::buffer::Buffers;
+use writer::buffer::rope::RowIn;
+use writer::encode::{Encoder, Row};
+
+const SPEC: &str = include_str!("../../schemas/tables/attribute_events.toml");
+const EVENTS: usize = 20_000;
+const ROUNDS: usize = 7;
+/// When all events arrive, milliseconds since the epoch: 2024-03-01.
+const ARRIVED_AT: i64 = 1_709_251_200_000;
+
+type Stage = fn(&Bench) -> usize;
+
+const STAGES: &[(&str, Stage)] = &[
+    ("decode", decode),
+    ("keys", keys),
+    ("guard", guard),
+    ("route", route),
+    ("buffer", buffer),
+    ("encode none, 500 events a file", |bench| encode(bench, Compression::None, 500)),
+    ("encode snappy, 500 events a file", |bench| encode(bench, Compression::Snappy, 500)),
+    ("encode zstd(1), 5000 events a file", |bench| encode(bench, Compression::Zstd(1), 5000)),
+    ("encode zstd(1), 500 events a file", |bench| encode(bench, Compression::Zstd(1), 500)),
+    ("encode zstd(1), 50 events a file", |bench| encode(bench, Compression::Zstd(1), 50)),
+];
+
+struct Bench {
+    events: Vec<String>,
+    spec: TableSpec,
+    keys: Vec<(String, String)>,
+}
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    let rounds = if std::env::var_os("ONCE").is_some() { 1 } else { ROUNDS };
+    for (shape, full) in [("full", true), ("small", false)] {
+        let bench = Bench::new(full);
+        let bytes: usize = bench.events.iter().map(String::len).sum();
+        println!("{shape}: {} events of {} bytes", bench.events.len(), bytes / bench.events.len());
+        for (name, stage) in STAGES {
+            if wanted.iter().all(|wanted| format!("{shape} {name}").contains(wanted.as_str())) {
+                let least = (0..rounds).map(|_| timed(|| stage(&bench))).min().expect("one round or more");
+                let each = least as f64 / bench.events.len() as f64;
+                println!("  {name:36} {each:8.0} ns/event {:8.0} MB/s", bytes as f64 * 1e3 / least as f64);
+            }
+        }
+    }
+}
+
+/// Nanoseconds that this thread was on a processor for.
+fn timed(run: impl FnOnce() -> usize) -> u64 {
+    let began = on_processor();
+    let done = run();
+    let took = on_processor() - began;
+    assert_ne!(std::hint::black_box(done), 0, "a stage has done nothing");
+    took
+}
+
+fn on_processor() -> u64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("linux counts processor time by thread");
+    stat.split(' ').next().and_then(|ns| ns.parse().ok()).expect("schedstat begins with nanoseconds")
+}
+
+impl Bench {
+    fn new(full: bool) -> Bench {
+        let mut numbers = Numbers(20_240_101);
+        let events = (0..EVENTS).map(|number| event(&mut numbers, number, full)).collect();
+        let spec = TableSpec::parse(SPEC, "attribute_events.toml").expect("the spec is good");
+        let keys = [
+            ("created_date", ".created_at | utc_date"),
+            ("attribute_name", ".attribute_name"),
+            ("entity_id_mod", ".entity_id | bucket(10)"),
+        ];
+        Bench { events, spec, keys: keys.map(|(name, program)| (name.to_string(), program.to_string())).to_vec() }
+    }
+
+    fn keys(&self) -> Keys {
+        let place = |_| ("bench".to_string(), None);
+        Keys::compile(&self.keys, Budget::default(), &place).expect("the keys are good")
+    }
+
+    fn router(&self) -> Router {
+        Router::compile(&Rules::new(self.keys.clone(), &self.spec, ParquetSettings::default()), "bench")
+            .expect("good rules")
+    }
+}
+
+fn decode(bench: &Bench) -> usize {
+    let settings = DecodeSettings::default();
+    bench.events.iter().map(|event| Documents::of(event.as_bytes(), &settings).count()).sum()
+}
+
+fn keys(bench: &Bench) -> usize {
+    let keys = bench.keys();
+    let mut values = Vec::new();
+    let one = |event: &String| {
+        keys.evaluate(event.as_bytes(), &mut values).expect("keys are there");
+        values.len()
+    };
+    bench.events.iter().map(one).sum()
+}
+
+fn guard(bench: &Bench) -> usize {
+    let guard = Guard::new(&bench.spec);
+    let values = ["2024-01-07", "industry", "3"].map(String::from);
+    let mut path = String::new();
+    let one = |_| {
+        guard.path(&values, ARRIVED_AT, &mut path).expect("projected");
+        path.len()
+    };
+    bench.events.iter().map(one).sum()
+}
+
+/// Decode, keys and guard.
+fn route(bench: &Bench) -> usize {
+    let mut router = bench.router();
+    let position = Position::from_numbers(1, 0);
+    let mut one = |event: &String| {
+        let documents = router.documents(event.as_bytes());
+        documents.events(&position).map(|event| router.route(&event, ARRIVED_AT).expect("a row").len()).sum::<usize>()
+    };
+    bench.events.iter().map(|event| one(event)).sum()
+}
+
+/// Rows into the buffers of 600 partitions.
+fn buffer(bench: &Bench) -> usize {
+    let paths: Vec<String> = (0..600)
+        .map(|n| format!("created_date=2024-01-{:02}/attribute_name=industry/entity_id_mod={n}", n % 10))
+        .collect();
+    let mut buffers = Buffers::default();
+    let mut before = Position::zero();
+    for (number, event) in bench.events.iter().enumerate() {
+        let position = Position::from_numbers(number as u64 + 1, 0);
+        let row = RowIn { shard: 0, position: &position, arrived_at: ARRIVED_AT, data: event.as_bytes() };
+        buffers.push_row(&paths[number * 7919 % 600], row, &before, ARRIVED_AT);
+        before = position;
+    }
+    buffers.memory() as usize
+}
+
+fn encode(bench: &Bench, compression: Compression, rows: usize) -> usize {
+    let settings = ParquetSettings { compression, ..ParquetSettings::default() };
+    let encoder = Encoder::new(&bench.spec, &settings).expect("the spec can be encoded");
+    let row = |event| Row { shard: "s", sequence: "1", sub: 0, document: 0, arrived_at: ARRIVED_AT, data: event };
+    let rows_of: Vec<Row<'_>> = bench.events.iter().map(|event| row(event.as_bytes())).collect();
+    rows_of.chunks(rows).map(|rows| encoder.encode(rows, &[]).expect("encodes").bytes.len()).sum()
+}
+
+/// splitmix64: the same numbers everywhere.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+
+    fn of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
+        choices[self.below(choices.len())]
+    }
+
+    fn words(&mut self, count: usize) -> String {
+        (0..count).map(|_| self.of(&WORDS)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+const WORDS: [&str; 16] = [
+    "revenue",
+    "filing",
+    "annual",
+    "report",
+    "quarter",
+    "company",
+    "board",
+    "update",
+    "published",
+    "sector",
+    "index",
+    "market",
+    "list",
+    "change",
+    "insurance",
+    "headquarters",
+];
+const ATTRIBUTES: [&str; 6] = ["cik", "date_added", "headquarters", "industry", "name", "sub_industry"];
+
+/// An event as `tests/bench/events.py` makes them.
+fn event(numbers: &mut Numbers, number: usize, full: bool) -> String {
+    let (id, name) = (numbers.below(5_000_000), numbers.of(&ATTRIBUTES));
+    let (value, previous) = (numbers.words(3), numbers.words(3));
+    let previous = if number.is_multiple_of(4) { "null".to_string() } else { format!("\"{previous}\"") };
+    let mut time = || format!("2024-01-{:02}T{:02}:{:02}", 1 + numbers.below(10), numbers.below(24), numbers.below(60));
+    let (created, observed) = (time(), time());
+    let mut text = format!(
+        r#"{{"event_id":"{number:020x}","entity_id":{id},"attribute_name":"{name}","op":"set","value":"{value}","#
+    );
+    write!(
+        text,
+        r#""previous_value":{previous},"created_at":"{created}:07.{:03}Z","source":{{"type":"git","#,
+        number % 1000
+    )
+    .expect("text grows");
+    let (commit, url) = (numbers.next() >> 16, numbers.next());
+    let message = numbers.words(if full { 12 } else { 4 });
+    let repo = r#""repo":"datasets/s-and-p-500-companies","path":"data/constituents.csv","author":"sector","#;
+    text += if full { repo } else { "" };
+    write!(text, r#""commit":"{commit:012x}","message":"{message}"}}"#).expect("text grows");
+    if full {
+        let (source, excerpt) = (numbers.of(&["filing", "press", "registry"]), numbers.words(40));
+        let score = numbers.below(10_000) as f64 / 1e4;
+        write!(
+            text,
+            r#","evidence":[{{"source":"{source}","url":"https://example.org/{url:016x}","excerpt":"{excerpt}","score":{score},"observed_at":"{observed}:00Z"}}]"#
+        )
+        .expect("text grows");
+    }
+    text + "}"
+}

@@ -1,0 +1,147 @@
+//! The partition paths of key values that came before: most records go where one of the last thousands went.
+//!
+//! A date rule's range may move with `now`, and with it what the guard says, but only from one block of time to the next. So a
+//! path is remembered for the block it was asked for in. Refusals are not remembered.
+
+use schemas::reject::Reject;
+
+use crate::guard::Guard;
+
+/// Paths remembered at most. A table with more partitions open than this asks the guard more often, and no worse.
+const SLOTS: usize = 8192;
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct Paths {
+    guard: Guard,
+    /// Milliseconds within which the guard says the same.
+    steady: i64,
+    /// Made at the first use. Each path has one place that it may stand in.
+    slots: Vec<Slot>,
+}
+
+/// Empty if it has no values: there is at least one key.
+#[derive(Debug, Clone, Default)]
+struct Slot {
+    block: i64,
+    values: Vec<String>,
+    path: String,
+}
+
+impl Paths {
+    pub fn new(guard: Guard) -> Paths {
+        Paths { steady: guard.steady_millis(), guard, slots: Vec::new() }
+    }
+
+    /// What [`Guard::path`] says.
+    pub fn path(&mut self, values: &[String], now: i64) -> Result<&str, Reject> {
+        let block = now.div_euclid(self.steady);
+        if self.slots.is_empty() {
+            self.slots.resize(SLOTS, Slot::default());
+        }
+        let slot = &mut self.slots[place(values)];
+        if slot.block != block || slot.values != values {
+            // A refusal leaves half a path.
+            slot.values.clear();
+            self.guard.path(values, now, &mut slot.path)?;
+            slot.values.extend_from_slice(values);
+            slot.block = block;
+        }
+        Ok(&slot.path)
+    }
+}
+
+/// Where these values' path stands. Two that share a place take it from each other, which costs time and nothing else.
+fn place(values: &[String]) -> usize {
+    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut state = 0u64;
+    for value in values {
+        let (words, tail) = value.as_bytes().as_chunks::<8>();
+        let last = tail.iter().fold(1, |sum, byte| sum << 8 | u64::from(*byte));
+        for word in words.iter().map(|word| u64::from_le_bytes(*word)).chain([last]) {
+            state = (state.rotate_left(23) ^ word).wrapping_mul(MIX);
+        }
+    }
+    (state >> 32) as usize % SLOTS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use schemas::table::TableSpec;
+
+    const SPEC: &str = r#"
+version = 1
+name = "t"
+database = "d"
+location = "s3://b/t/"
+[[column]]
+name = "x"
+type = "string"
+[[partition]]
+name = "day"
+type = "string"
+projection = { type = "date", format = "yyyy-MM-dd", range = "2026-01-01,NOW+1DAYS", interval = 1, unit = "DAYS" }
+[[partition]]
+name = "kind"
+type = "string"
+"#;
+
+    fn paths(spec: &str) -> (Guard, Paths) {
+        let spec = TableSpec::parse(spec, "t.toml").unwrap_or_else(|p| panic!("{p:?}"));
+        (Guard::new(&spec), Paths::new(Guard::new(&spec)))
+    }
+
+    fn asked(guard: &Guard, values: &[String], now: i64) -> Result<String, Reject> {
+        let mut path = String::new();
+        guard.path(values, now, &mut path).map(|()| path)
+    }
+
+    #[test]
+    fn a_day_that_comes_into_the_range_is_found_and_one_that_left_it_is_not() {
+        let (_, mut paths) = paths(SPEC);
+        let values = ["2026-03-05".to_string(), "a".to_string()];
+        let day = |n: i64| 1_772_323_200_000 + n * 86_400_000; // 2026-03-01
+        for (now, admitted) in
+            [(day(2), false), (day(3), true), (day(3) + 5, true), (day(2) + 86_399_999, false), (day(9), true)]
+        {
+            assert_eq!(paths.path(&values, now).is_ok(), admitted, "{now}");
+        }
+    }
+
+    #[test]
+    fn values_that_share_a_place_keep_their_own_paths() {
+        let (guard, mut paths) = paths(SPEC);
+        for round in 0..2 {
+            for number in 0..3 * SLOTS {
+                let values = ["2026-01-02".to_string(), format!("kind {number}")];
+                let known = paths.path(&values, 1_772_323_200_000).map(str::to_string);
+                assert_eq!(known, asked(&guard, &values, 1_772_323_200_000), "round {round}");
+            }
+        }
+    }
+
+    proptest! {
+        /// Whatever was asked before, the answer is the guard's.
+        #[test]
+        fn says_what_the_guard_says(
+            units in prop::sample::select(vec![("DAYS", "yyyy-MM-dd"), ("MONTHS", "yyyy-MM"), ("HOURS", "yyyy-MM-dd-HH")]),
+            offset in -40i64..40, unit in prop::sample::select(vec!["DAYS", "MONTHS", "HOURS", "MINUTES", "WEEKS", "YEARS"]),
+            asks in prop::collection::vec((0i64..200_000_000, 0usize..4), 1..40),
+        ) {
+            let range = format!("NOW-2YEARS,NOW{offset:+}{unit}");
+            let spec = SPEC.replace("2026-01-01,NOW+1DAYS", &range).replace("yyyy-MM-dd", units.1).replace("unit = \"DAYS\"", &format!("unit = \"{}\"", units.0));
+            let (guard, mut paths) = paths(&spec);
+            for (later, value) in asks {
+                // Around the end of a month, and around the offset from there.
+                let now = 1_772_150_400_000 + later;
+                let at = now + (value as i64 - 2) * 1_800_000 + offset * 86_400_000;
+                let text = schemas::instant::format_date(at).map(|date| String::from_utf8_lossy(&date).into_owned()).expect("a date");
+                let text = match units.0 { "MONTHS" => text[..7].to_string(), "HOURS" => format!("{text}-{:02}", at / 3_600_000 % 24), _ => text };
+                let values = [text, "a".to_string()];
+                prop_assert_eq!(paths.path(&values, now).map(str::to_string), asked(&guard, &values, now));
+            }
+        }
+    }
+}

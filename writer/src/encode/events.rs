@@ -1,0 +1,72 @@
+//! The events of some rows, taken apart: as many at once as stay in the second-level cache.
+
+use std::ops::Range;
+
+use super::Row;
+use super::cursor::{Kind, Value};
+use crate::tape::{self, Node, Tape};
+
+/// Nodes after which no further event is taken: with them the list has at most as many again as one event may have.
+const NODES: usize = 1 << 15;
+
+/// See the module's text.
+#[derive(Debug, Default)]
+pub(super) struct Events<'a> {
+    /// Used again by the next file.
+    nodes: Vec<Node>,
+    events: Vec<Event<'a>>,
+}
+
+#[derive(Debug)]
+enum Event<'a> {
+    Apart(&'a str, Range<usize>),
+    /// Not taken apart: too large, or broken after all.
+    Text(&'a str),
+    NotUtf8,
+}
+
+impl<'a> Events<'a> {
+    pub(super) fn new(nodes: Option<Vec<Node>>) -> Self {
+        Events { nodes: nodes.unwrap_or_default(), events: vec![] }
+    }
+
+    pub(super) fn into_nodes(self) -> Vec<Node> {
+        self.nodes
+    }
+
+    /// Takes the first of these rows apart, in place of those before; gives how many.
+    pub(super) fn fill(&mut self, rows: impl Iterator<Item = Row<'a>>) -> usize {
+        self.nodes.clear();
+        self.events.clear();
+        for row in rows {
+            let event = self.event(row.data);
+            self.events.push(event);
+            if self.nodes.len() >= NODES {
+                break;
+            }
+        }
+        self.events.len()
+    }
+
+    fn event(&mut self, data: &'a [u8]) -> Event<'a> {
+        let Ok(text) = simdutf8::basic::from_utf8(data) else { return Event::NotUtf8 };
+        let before = self.nodes.len();
+        match tape::append(text, &mut self.nodes) {
+            Ok(()) => Event::Apart(text, before..self.nodes.len()),
+            Err(_) => Event::Text(text),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// One of them; none if it is not UTF-8.
+    pub(super) fn get(&self, index: usize) -> Option<Value<'_>> {
+        match &self.events[index] {
+            Event::Apart(text, nodes) => Some(Value::of(Tape::of(text, &self.nodes[nodes.clone()]))),
+            Event::Text(text) => Some(Value::of_text(Kind::Object, text)),
+            Event::NotUtf8 => None,
+        }
+    }
+}
