@@ -72,6 +72,11 @@ impl<'a> Documents<'a> {
         }
     }
 
+    /// Whether the record's bytes are one event as they are, not compressed.
+    pub fn is_one_as_given(&self) -> bool {
+        matches!((&self.held, &self.text), (Held::One, Cow::Borrowed(_)))
+    }
+
     /// The events of a record that stands at `position`, in order.
     pub fn events<'s>(&'s self, position: &'s Position) -> impl Iterator<Item = Event<'s>> {
         let whole = |data, broken| Event { position: Cow::Borrowed(position), data, broken };

@@ -17,6 +17,7 @@
 //! [`pipeline`] calls them in this order.
 
 pub mod admin;
+pub mod archive;
 pub mod assemble;
 pub mod cli;
 pub mod clock;
@@ -32,6 +33,7 @@ pub mod keys;
 pub mod logs;
 pub mod metrics;
 pub mod pipeline;
+pub mod place;
 pub mod record;
 pub mod route;
 pub mod settle;

@@ -15,4 +15,4 @@ pub mod store;
 pub mod store_local;
 mod writer;
 
-pub use writer::{Intake, Opened, Scope, Taken, Writer, is_cut};
+pub use writer::{Given, Intake, Opened, Scope, Taken, Writer, is_cut};

@@ -19,7 +19,7 @@ use tests::kinesis_fake::connector;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use writer::commit::takeover::Taking;
-use writer::settings::BufferSettings;
+use writer::settings::{ArchiveSettings, BufferSettings};
 use writer::shared::{Clock, Shared};
 use writer::store::{Lake, Store};
 use writer::{Scope, Writer};
@@ -91,13 +91,14 @@ impl Process {
             name: name.clone(),
             settings,
             clock: world.clock(world.draw(number, CLOCK_OFF_MS)),
-            lake: Lake { table: place("table"), errors: place("errors"), state: place("state") },
+            lake: Lake { table: place("table"), errors: place("errors"), state: place("state"), archive: None },
             buffers: BufferSettings {
                 size: 1 << 20,
                 age: plan.age,
                 idle: plan.idle,
                 rows: plan.rows,
                 memory: plan.memory,
+                archive: ArchiveSettings::default(),
             },
             shared: Arc::clone(&shared),
             stop: stop.clone(),
