@@ -60,7 +60,7 @@ fn works(config: &Config) {
     assert!(config.compile_keys().is_ok());
     let rules = config.rules();
     assert_eq!(serde_json::from_slice::<schemas::rules::Rules>(&rules.to_json()).expect("comes back"), rules);
-    for place in [&config.lake.url, &config.lake.errors, &config.lake.state] {
+    for place in [&config.lake.url, &config.lake.errors, &config.lake.state].into_iter().chain(&config.lake.archive) {
         assert!(place.ends_with('/') && place.contains("://"), "{place}");
     }
 }

@@ -10,6 +10,7 @@ use ingest::documents::Documents;
 use ingest::guard::Guard;
 use ingest::keys::{Budget, Keys};
 use ingest::route::Router;
+use schemas::log_entry::Output;
 use schemas::position::Position;
 use schemas::rules::{DecodeSettings, ParquetSettings, Rules};
 use schemas::table::{Compression, TableSpec};
@@ -133,7 +134,7 @@ fn route(bench: &Bench) -> usize {
         let documents = router.documents(event.as_bytes());
         documents.events(&position).map(|event| router.route(&event, ARRIVED_AT).expect("a row").len()).sum::<usize>()
     };
-    bench.events.iter().map(|event| one(event)).sum()
+    bench.events.iter().map(&mut one).sum()
 }
 
 /// Rows into the buffers of 600 partitions.
@@ -145,8 +146,8 @@ fn buffer(bench: &Bench) -> usize {
     let mut before = Position::zero();
     for (number, event) in bench.events.iter().enumerate() {
         let position = Position::from_numbers(number as u64 + 1, 0);
-        let row = RowIn { shard: 0, position: &position, arrived_at: ARRIVED_AT, data: event.as_bytes() };
-        buffers.push_row(&paths[number * 7919 % 600], row, &before, ARRIVED_AT);
+        let row = RowIn { shard: 0, position: &position, arrived_at: ARRIVED_AT, data: event.as_bytes(), origin: None };
+        buffers.push(Output::Table, &paths[number * 7919 % 600], row, &before, ARRIVED_AT);
         before = position;
     }
     buffers.memory() as usize

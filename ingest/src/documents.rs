@@ -95,6 +95,15 @@ impl<'a> Documents<'a> {
         }
     }
 
+    /// Whether the record's bytes are one event as they are, not compressed.
+    pub fn is_one_as_given(&self) -> bool {
+        match &self.held {
+            Held::Apart(apart) => matches!(apart.text, Cow::Borrowed(_)),
+            Held::One => matches!(self.text, Cow::Borrowed(_)),
+            Held::None(_) | Held::Several(_) => false,
+        }
+    }
+
     /// The events of a record that stands at `position`, in order.
     pub fn events<'s>(&'s self, position: &'s Position) -> impl Iterator<Item = Event<'s>> {
         let whole = |data, tape, broken| Event { position: Cow::Borrowed(position), data, tape, broken };

@@ -17,6 +17,7 @@
 //! [`pipeline`] calls them in this order.
 
 pub mod admin;
+pub mod archive;
 pub mod assemble;
 pub mod cli;
 pub mod clock;
@@ -33,6 +34,7 @@ pub mod logs;
 pub mod metrics;
 pub mod paths;
 pub mod pipeline;
+pub mod place;
 pub mod record;
 pub mod route;
 pub mod settle;

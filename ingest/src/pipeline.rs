@@ -3,11 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use schemas::log_entry::{FlushReason, Progress, Start};
 use schemas::position::{Position, ShardId};
-use schemas::reject::{Reject, error_line};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -15,10 +12,12 @@ use tokio_util::sync::CancellationToken;
 use writer::commit::takeover::Taking;
 use writer::{Intake, Opened, Taken, Writer};
 
+use crate::archive::archive;
 use crate::documents::Event;
 use crate::error::RunError;
 use crate::metrics::IngestMetrics;
-use crate::record::{Batch, Record};
+use crate::place::Place;
+use crate::record::{Batch, Record, Unpacked};
 use crate::route::Router;
 use crate::settle::settle;
 use crate::source::loss::AcceptedLoss;
@@ -250,20 +249,22 @@ impl Pipeline {
 
     /// Every event of a record behind `from`, which may lie within the record. Returns the bytes that went into buffers.
     fn take_in_record(&mut self, intake: &mut Intake, record: &Record, from: &Position) -> u64 {
-        let documents = self.router.documents(&record.data);
-        let mut bytes = 0;
+        let Unpacked { data, origin } = self.source.unpack(record);
+        let documents = self.router.documents(data);
+        let mut bytes = archive(&mut self.writer, intake, record, &documents);
         for event in documents.events(&record.position).filter(|event| !is_behind(event, from)) {
+            let place = Place::of(&event, origin.as_ref());
             match self.router.route(&event, record.arrived_at) {
                 Ok(path) => {
                     bytes += event.data.len() as u64;
-                    self.writer.row(intake, path, &event.position, record.arrived_at, event.data);
+                    self.writer.row(intake, path, place.given(&event, record.arrived_at, event.data));
                 }
                 Err(reject) => {
-                    let line = reject_line(&intake.shard, &event, record.arrived_at, &reject);
+                    let line = place.reject_line(&intake.shard, &event, record.arrived_at, &reject);
                     bytes += line.len() as u64;
                     self.metrics.count_rejects(reject.reason, 1);
                     let folder = reject.reason.output().folder();
-                    self.writer.reject(intake, folder, &event.position, record.arrived_at, &line);
+                    self.writer.reject(intake, folder, place.given(&event, record.arrived_at, &line));
                 }
             }
         }
@@ -279,11 +280,6 @@ impl Pipeline {
 /// Whether an event of a record that is read once more was taken in before: only a position within the record can say so.
 pub fn is_behind(event: &Event<'_>, from: &Position) -> bool {
     from.document() > 0 && *event.position <= *from
-}
-
-/// The line a rejected event leaves in the errors output.
-pub fn reject_line(shard: &ShardId, event: &Event<'_>, arrived_at: i64, reject: &Reject) -> Vec<u8> {
-    error_line(reject, shard.as_str(), &event.position, arrived_at, &STANDARD.encode(event.data))
 }
 
 /// What the shard held beyond its watermark is lost, by the operator's word.

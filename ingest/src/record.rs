@@ -13,6 +13,27 @@ pub struct Record {
     pub data: Bytes,
 }
 
+/// What a record holds, and where it was first taken.
+#[derive(Debug)]
+pub struct Unpacked<'a> {
+    pub data: &'a [u8],
+    pub origin: Option<Origin<'a>>,
+}
+
+/// Where a record was first taken, where that is not where it is read from: its rows and rejects tell of this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin<'a> {
+    pub shard: &'a str,
+    pub position: Position,
+}
+
+impl Origin<'_> {
+    /// The position of the document that stands at `event` in this record.
+    pub fn of(&self, event: &Position) -> Position {
+        if event.document() > 0 { self.position.with_document(event.document()) } else { self.position.clone() }
+    }
+}
+
 /// What one read of one shard gave. The span covers everything read, also where it held no record.
 #[derive(Debug)]
 pub struct Batch {

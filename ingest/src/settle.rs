@@ -17,10 +17,12 @@ use tokio::sync::mpsc;
 use writer::commit::redo::Redo;
 use writer::{Intake, Writer, is_cut};
 
+use crate::archive::{archive, archive_given, archive_line, archive_target};
 use crate::documents::Event;
 use crate::error::RunError;
-use crate::pipeline::{UNFOLDED_BYTES_MAX, is_behind, reject_line};
-use crate::record::{Batch, Record};
+use crate::pipeline::{UNFOLDED_BYTES_MAX, is_behind};
+use crate::place::Place;
+use crate::record::{Batch, Record, Unpacked};
 use crate::route::Router;
 use crate::source::loss::AcceptedLoss;
 use crate::source::{Resume, Source, SourceError};
@@ -111,18 +113,38 @@ impl Again<'_> {
             let mut reading = self.read(&shard, &start, &Span::new(span.from, span.to.record()));
             while let Some(batch) = reading.batches.recv().await {
                 for record in &batch.records {
-                    let documents = router.documents(&record.data);
-                    for event in documents.events(&record.position) {
-                        let (target, line) = target(router, &shard, &event, record.arrived_at);
-                        let data = line.as_deref().unwrap_or(event.data);
-                        group.offer(&target, &shard, writer.row_in(&shard, &event.position, record.arrived_at, data)?);
-                    }
+                    self.offer(writer, router, &mut group, &shard, record)?;
                 }
             }
             reading.ended().await?;
         }
         let may_miss = |shard: &ShardId, span: &Span| self.accepted.iter().any(|loss| loss.touches(shard, span));
         Ok(writer.store_redo(group, &may_miss).await?)
+    }
+
+    /// Offers a record and its events to the files that miss some.
+    fn offer(
+        &self,
+        writer: &mut Writer,
+        router: &mut Router,
+        group: &mut Redo,
+        shard: &ShardId,
+        record: &Record,
+    ) -> Result<(), RunError> {
+        let Unpacked { data, origin } = self.source.unpack(record);
+        let documents = router.documents(data);
+        let target_of_all = archive_target(record);
+        if group.wants(&target_of_all) {
+            let line = archive_line(shard, record, &documents);
+            group.offer(&target_of_all, shard, writer.row_in(shard, archive_given(record, &line))?);
+        }
+        for event in documents.events(&record.position) {
+            let place = Place::of(&event, origin.as_ref());
+            let (target, line) = target(router, shard, &place, &event, record.arrived_at);
+            let data = line.as_deref().unwrap_or(event.data);
+            group.offer(&target, shard, writer.row_in(shard, place.given(&event, record.arrived_at, data))?);
+        }
+        Ok(())
     }
 
     /// Takes in the rows up to the highest mark that no cut has.
@@ -141,7 +163,7 @@ impl Again<'_> {
             let mut intake = writer.enter(shard, &batch.span)?;
             let mut unfolded = 0;
             for record in &batch.records {
-                unfolded += take_in_record(writer, router, &mut intake, state, record);
+                unfolded += self.take_in_record(writer, router, &mut intake, state, record);
                 if unfolded > UNFOLDED_BYTES_MAX {
                     writer.relieve().await?;
                     unfolded = 0;
@@ -150,6 +172,40 @@ impl Again<'_> {
             writer.leave(intake, false).await?;
         }
         reading.ended().await
+    }
+
+    /// A record and every event of it that no cut has. Returns the bytes that went into buffers.
+    fn take_in_record(
+        &self,
+        writer: &mut Writer,
+        router: &mut Router,
+        intake: &mut Intake,
+        state: &ShardState,
+        record: &Record,
+    ) -> u64 {
+        let Unpacked { data, origin } = self.source.unpack(record);
+        let documents = router.documents(data);
+        let mut bytes = match is_cut(&state.marks, &archive_target(record), &record.position) {
+            true => 0,
+            false => archive(writer, intake, record, &documents),
+        };
+        let arrived_at = record.arrived_at;
+        for event in documents.events(&record.position).filter(|event| !is_behind(event, &state.watermark)) {
+            let place = Place::of(&event, origin.as_ref());
+            let (target, line) = target(router, &intake.shard, &place, &event, arrived_at);
+            let data = line.as_deref().unwrap_or(event.data);
+            let given = place.given(&event, arrived_at, data);
+            bytes += data.len() as u64;
+            if is_cut(&state.marks, &target, &event.position) {
+                writer.skip(intake, &event.position);
+            } else if target.is_table() {
+                writer.row(intake, target.path(), given);
+            } else {
+                writer.reject(intake, target.path(), given);
+            }
+        }
+        writer.skip(intake, &record.position);
+        bytes
     }
 
     fn read(&self, shard: &ShardId, start: &Start, span: &Span) -> Reading {
@@ -177,38 +233,18 @@ impl Reading {
     }
 }
 
-/// Every event of a record that no cut has. Returns the bytes that went into buffers.
-fn take_in_record(
-    writer: &mut Writer,
-    router: &mut Router,
-    intake: &mut Intake,
-    state: &ShardState,
-    record: &Record,
-) -> u64 {
-    let documents = router.documents(&record.data);
-    let (mut bytes, arrived_at) = (0, record.arrived_at);
-    for event in documents.events(&record.position).filter(|event| !is_behind(event, &state.watermark)) {
-        let (target, line) = target(router, &intake.shard, &event, arrived_at);
-        let data = line.as_deref().unwrap_or(event.data);
-        bytes += data.len() as u64;
-        if is_cut(&state.marks, &target, &event.position) {
-            writer.skip(intake, &event.position);
-        } else if target.is_table() {
-            writer.row(intake, target.path(), &event.position, arrived_at, data);
-        } else {
-            writer.reject(intake, target.path(), &event.position, arrived_at, data);
-        }
-    }
-    writer.skip(intake, &record.position);
-    bytes
-}
-
 /// Where an event belongs, and for a reject the line it leaves there.
-fn target(router: &mut Router, shard: &ShardId, event: &Event<'_>, arrived_at: i64) -> (Target, Option<Vec<u8>>) {
+fn target(
+    router: &mut Router,
+    shard: &ShardId,
+    place: &Place<'_>,
+    event: &Event<'_>,
+    arrived_at: i64,
+) -> (Target, Option<Vec<u8>>) {
     match router.route(event, arrived_at) {
         Ok(path) => (Target::Table(path.into()), None),
         Err(reject) => {
-            let line = reject_line(shard, event, arrived_at, &reject);
+            let line = place.reject_line(shard, event, arrived_at, &reject);
             (Target::Errors(reject.reason.output().folder().into()), Some(line))
         }
     }

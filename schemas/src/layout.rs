@@ -1,7 +1,7 @@
-//! Where everything lies below the lake's three URLs: one function per kind of object.
+//! Where everything lies below the lake's URLs: one function per kind of object.
 //!
 //! `<url>` holds data files and nothing else: whoever lists a partition sees only rows that count. `<errors>` holds rejects,
-//! `<state>` the writer log.
+//! `<archive>` the raw records, `<state>` the writer log.
 
 use crate::position::ShardId;
 
@@ -13,6 +13,11 @@ pub fn data_object(partition: &str, writer: &str, cut: u64, file: usize) -> Stri
 /// Name of a file in the errors output, below the folder of its kind.
 pub fn errors_object(folder: &str, writer: &str, cut: u64, file: usize) -> String {
     format!("{folder}/{writer}-{cut:08}-{file:05}.ndjson")
+}
+
+/// Name of a file in the archive, below the folder of its day.
+pub fn archive_object(folder: &str, writer: &str, cut: u64, file: usize) -> String {
+    format!("{folder}/{writer}-{cut:08}-{file:05}.ndjson.zst")
 }
 
 /// The writer's log, one object per entry.

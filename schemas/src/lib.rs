@@ -2,8 +2,9 @@
 //!
 //! Everything that is stored, and everything that two parts of the system must agree on, is defined here and nowhere else:
 //! column types and table specs, projection rules, hive paths, the generated DDL, positions and spans, the writer log, the
-//! errors output. Pure: no IO, no async, no clock; whoever needs the time passes it in as milliseconds since the epoch.
+//! errors output, the archive of raw records. Pure: no IO, no async, no clock; whoever needs the time passes it in as milliseconds since the epoch.
 
+pub mod archive;
 pub mod arrow;
 pub mod bucket;
 pub mod column;

@@ -175,7 +175,36 @@ pub enum Start {
     At(i64),
 }
 
-/// Which output a row belongs to: a partition of the table, or a folder of the errors output.
+/// One of the places that files go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Output {
+    Table,
+    Errors,
+    Archive,
+}
+
+impl Output {
+    pub const ALL: [Output; 3] = [Output::Table, Output::Errors, Output::Archive];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Output::Table => "table",
+            Output::Errors => "errors",
+            Output::Archive => "archive",
+        }
+    }
+
+    /// The folder or partition at `path` of this output.
+    pub fn target(self, path: std::sync::Arc<str>) -> Target {
+        match self {
+            Output::Table => Target::Table(path),
+            Output::Errors => Target::Errors(path),
+            Output::Archive => Target::Archive(path),
+        }
+    }
+}
+
+/// Which output a row belongs to: a partition of the table, a folder of the errors output, or a folder of the archive.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Target {
@@ -183,26 +212,33 @@ pub enum Target {
     Table(std::sync::Arc<str>),
     /// Folder below the errors URL.
     Errors(std::sync::Arc<str>),
+    /// Folder below the archive's URL.
+    Archive(std::sync::Arc<str>),
 }
 
 impl Target {
     pub fn is_table(&self) -> bool {
-        matches!(self, Target::Table(_))
+        self.output() == Output::Table
+    }
+
+    pub fn output(&self) -> Output {
+        match self {
+            Target::Table(_) => Output::Table,
+            Target::Errors(_) => Output::Errors,
+            Target::Archive(_) => Output::Archive,
+        }
     }
 
     pub fn path(&self) -> &str {
         match self {
-            Target::Table(path) | Target::Errors(path) => path,
+            Target::Table(path) | Target::Errors(path) | Target::Archive(path) => path,
         }
     }
 }
 
 impl From<Target> for String {
     fn from(target: Target) -> String {
-        match target {
-            Target::Table(path) => format!("table/{path}"),
-            Target::Errors(path) => format!("errors/{path}"),
-        }
+        format!("{}/{}", target.output().as_str(), target.path())
     }
 }
 
@@ -210,11 +246,13 @@ impl TryFrom<String> for Target {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        match text.split_once('/') {
-            Some(("table", path)) => Ok(Target::Table(path.into())),
-            Some(("errors", path)) => Ok(Target::Errors(path.into())),
-            _ => Err(format!("`{text}` is no target: want table/... or errors/...")),
-        }
+        let of = |(name, path): (&str, &str)| {
+            let output = Output::ALL.into_iter().find(|output| output.as_str() == name)?;
+            Some(output.target(path.into()))
+        };
+        text.split_once('/')
+            .and_then(of)
+            .ok_or_else(|| format!("`{text}` is no target: want table/..., errors/... or archive/..."))
     }
 }
 
@@ -244,7 +282,7 @@ impl Cut {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct File {
     pub target: Target,
-    /// Below the table's or the errors output's URL. Absent when every row was rejected.
+    /// Below the URL of the target's output. Absent when every row was rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<Object>,
     /// Rows that turned out not to fit a column, beside it.

@@ -29,6 +29,13 @@ impl ShardId {
     }
 }
 
+/// Maps by shard are looked up by a name at hand.
+impl std::borrow::Borrow<str> for ShardId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for ShardId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -1,8 +1,9 @@
 //! A crash at every single store operation: the pipeline and the writer over a store in memory that dies at the n-th write,
 //! before or after applying it, then a second process that takes over, perhaps to die as well. Records hold several documents for
 //! several partitions, so that cuts end within a record too. Whatever happened: each document is once in the table or once in the
-//! errors output, and nothing lies there that the log does not name.
+//! errors output, each record once in the archive, and nothing lies there that the log does not name.
 
+mod archive;
 mod documents;
 mod dying_store;
 
@@ -23,7 +24,7 @@ use schemas::table::TableSpec;
 use tests::block_on;
 use tests::listed_source::ListedSource;
 use tests::pipeline::Run;
-use writer::settings::BufferSettings;
+use writer::settings::{ArchiveSettings, BufferSettings};
 use writer::store::{Lake, Store};
 
 use documents::{DOCUMENTS, is_bad};
@@ -82,7 +83,14 @@ fn rules(key: &str) -> Rules {
 
 fn settings() -> BufferSettings {
     let long = Duration::from_secs(3600);
-    BufferSettings { size: 1 << 20, age: long, idle: long, rows: 4, memory: 64 << 20 }
+    BufferSettings {
+        size: 1 << 20,
+        age: long,
+        idle: long,
+        rows: 4,
+        memory: 64 << 20,
+        archive: ArchiveSettings { size: 1 << 20, age: long },
+    }
 }
 
 /// One process: opens, takes over, reads everything, ends.
@@ -114,25 +122,36 @@ fn lake(disk: &Arc<InMemory>, end: End) -> Lake {
         End::Dies(at, death) => DyingStore::new(disk.clone(), at, death),
     });
     let place = |prefix: &str| Store::new(store.clone(), prefix, &format!("memory:///{prefix}/"));
-    Lake { table: place("table"), errors: place("errors"), state: place("state") }
+    Lake { table: place("table"), errors: place("errors"), state: place("state"), archive: Some(place("archive")) }
 }
 
 /// What is in the outputs, and what should be.
 async fn check(disk: &InMemory, source: &ListedSource, history: &str) {
-    let (ids, rejected) = outputs(disk, history).await;
+    let Outputs { ids, rejected, archived } = outputs(disk, history).await;
     assert_eq!(ids, good_ids(), "{history}: rows");
     assert_eq!(rejected, bad_places(source), "{history}: rejects");
+    assert_eq!(archived, archive::expected(source), "{history}: archive");
 }
 
-/// Ids of all rows, and `"shard" "position"` of all rejects, each sorted.
-async fn outputs(disk: &InMemory, history: &str) -> (Vec<i64>, Vec<String>) {
+/// What lies in the lake, each sorted.
+struct Outputs {
+    /// Of all rows.
+    ids: Vec<i64>,
+    /// `"shard" "position"` of all rejects.
+    rejected: Vec<String>,
+    archived: Vec<archive::Kept>,
+}
+
+async fn outputs(disk: &InMemory, history: &str) -> Outputs {
     let state = Store::new(Arc::new(disk.fork()), "state", "memory:///state/");
     let named = named(&state).await;
-    let (mut ids, mut lines, mut lying) = (Vec::new(), Vec::new(), BTreeSet::new());
+    let (mut ids, mut lines, mut archived, mut lying) = (Vec::new(), Vec::new(), Vec::new(), BTreeSet::new());
     for name in list(disk).await {
         let bytes = disk.get(&Path::from(name.as_str())).await.expect("listed").bytes().await.expect("in memory");
         if name.starts_with("table/") {
             ids.extend(read_ids(bytes));
+        } else if name.starts_with("archive/") {
+            archived.extend(archive::read(&bytes));
         } else {
             let text = String::from_utf8(bytes.to_vec()).expect("JSON");
             lines.extend(text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON")));
@@ -141,17 +160,18 @@ async fn outputs(disk: &InMemory, history: &str) -> (Vec<i64>, Vec<String>) {
     }
     assert_eq!(lying, named, "{history}: objects that lie there, and those the log names");
     ids.sort_unstable();
+    archived.sort();
     let mut rejected: Vec<String> =
         lines.iter().map(|line| format!("{} {}", line["shard"], line["position"])).collect();
     rejected.sort_unstable();
-    (ids, rejected)
+    Outputs { ids, rejected, archived }
 }
 
 async fn named(state: &Store) -> BTreeSet<String> {
     let files = writer::inventory::files(state).await.expect("the log reads");
     let mut out = BTreeSet::new();
     for file in files {
-        let home = if file.target.is_table() { "table" } else { "errors" };
+        let home = file.target.output().as_str();
         out.extend(file.object.map(|o| format!("{home}/{}", o.path)));
         out.extend(file.rejects.map(|o| format!("errors/{}", o.path)));
     }
@@ -281,7 +301,7 @@ fn a_record_is_told_apart_by_one_set_of_rules() {
     let (mut whole, mut refused) = (0, 0);
     for at in 0..60 {
         let (disk, source) = (Arc::new(InMemory::new()), Arc::new(source()));
-        let (ids, rejected) = block_on(async {
+        let Outputs { ids, rejected, archived } = block_on(async {
             let end = End::Dies(at, Death::After);
             let died = process(0, &disk, &source, ".k", end).await;
             let mut lower = rules(".k");
@@ -291,6 +311,7 @@ fn a_record_is_told_apart_by_one_set_of_rules() {
             run.to_the_end(&source).await.unwrap_or_else(|e| panic!("{at} {died:?}: {e}"));
             outputs(&disk, &format!("{at} {died:?}")).await
         });
+        assert_eq!(archived, archive::expected(&source), "{at}");
         let records = (0..2).flat_map(documents::of_shard);
         for ((shard, listed), record) in source.records().zip(records) {
             let place = |position| format!("\"{shard}\" \"{position}\"");
@@ -320,7 +341,7 @@ fn long_history(rows: u64, ends: &[End]) {
             assert!(outcome.is_ok() || matches!(end, End::Dies(..)), "{rows} rows, {ends:?}: {outcome:?}");
         }
         let mut ids = Vec::new();
-        for name in list(&disk).await {
+        for name in list(&disk).await.into_iter().filter(|name| name.starts_with("table/")) {
             let object = disk.get(&Path::from(name.as_str())).await.expect("listed");
             ids.extend(read_ids(object.bytes().await.expect("in memory")));
         }

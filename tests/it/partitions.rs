@@ -44,7 +44,7 @@ fn rules() -> Rules {
 
 fn buffers(memory: u64) -> BufferSettings {
     let long = Duration::from_secs(3600);
-    BufferSettings { size: 1 << 30, age: long, idle: long, rows: 1 << 30, memory }
+    BufferSettings { size: 1 << 30, age: long, idle: long, rows: 1 << 30, memory, ..BufferSettings::default() }
 }
 
 fn events(keys: impl Iterator<Item = String>) -> Vec<Vec<u8>> {
@@ -61,7 +61,7 @@ async fn run(lake: Lake, source: ListedSource, memory: u64) -> Vec<schemas::log_
 
 fn in_memory() -> Lake {
     let place = |prefix: &str| Store::new(Arc::new(InMemory::new()), prefix, "memory:///");
-    Lake { table: place("table"), errors: place("errors"), state: place("state") }
+    Lake { table: place("table"), errors: place("errors"), state: place("state"), archive: None }
 }
 
 #[test]
@@ -134,6 +134,7 @@ fn hostile_values_never_leave_the_tables_folder() {
         url: place("table"),
         errors: place("errors"),
         state: place("state"),
+        archive: None,
         endpoint_url: None,
         region: None,
         allow_http: false,

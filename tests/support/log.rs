@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use schemas::log_entry::{Body, Cut, Entry, Target};
+use schemas::log_entry::{Body, Cut, Entry, Output, Target};
 
 use crate::alluvium::Place;
 
@@ -33,7 +33,7 @@ fn cuts(body: Body) -> Vec<Cut> {
     }
 }
 
-/// Rows of the table and of the errors output that all cuts together name. An inherited cut counts once.
+/// Rows of the table and of the errors output that all cuts together name, without the archive's. An inherited cut counts once.
 pub fn cut_rows(state: &Place) -> u64 {
     let mut seen = BTreeSet::new();
     let mut rows = 0;
@@ -41,7 +41,8 @@ pub fn cut_rows(state: &Place) -> u64 {
         let Ok(entry) = serde_json::from_slice::<Entry>(&state.read(path)) else { continue };
         for cut in cuts(entry.body) {
             if seen.insert((cut.by.clone(), cut.cut)) {
-                let objects = cut.files.iter().flat_map(|f| f.object.iter().chain(&f.rejects));
+                let files = cut.files.iter().filter(|f| f.target.output() != Output::Archive);
+                let objects = files.flat_map(|f| f.object.iter().chain(&f.rejects));
                 rows += objects.map(|o| o.rows).sum::<u64>();
             }
         }

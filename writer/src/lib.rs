@@ -16,4 +16,4 @@ pub mod store_local;
 pub mod tape;
 mod writer;
 
-pub use writer::{Intake, Opened, Scope, Taken, Writer, is_cut};
+pub use writer::{Given, Intake, Opened, Scope, Taken, Writer, is_cut};

@@ -84,7 +84,7 @@ pub struct ReasonLabel {
     pub reason: &'static str,
 }
 
-/// The label `output`: `table` or `errors`.
+/// The label `output`: `table`, `errors` or `archive`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct OutputLabel {
     pub output: &'static str,
@@ -111,12 +111,12 @@ declare_metrics! {
             "Rows in stored files of the table";
         delivery_to_s3_bytes: Counter = Counter::default(), "counter", "bytes", "",
             "Bytes of stored files of the table";
-        delivery_to_s3_object_count: Family<OutputLabel, Counter> = Family::default(), "counter", "objects", "output: table, errors",
+        delivery_to_s3_object_count: Family<OutputLabel, Counter> = Family::default(), "counter", "objects", "output: table, errors, archive",
             "Objects stored";
         delivery_to_s3_success: Counter = Counter::default(), "counter", "requests", "",
-            "PUTs of data and errors objects that succeeded; over attempts it is Firehose's DeliveryToS3.Success";
+            "PUTs of data, errors and archive objects that succeeded; over attempts it is Firehose's DeliveryToS3.Success";
         delivery_to_s3_attempts: Counter = Counter::default(), "counter", "requests", "",
-            "PUTs of data and errors objects that were begun";
+            "PUTs of data, errors and archive objects that were begun";
         delivery_to_s3_data_freshness_seconds: FloatGauge = FloatGauge::default(), "gauge", "seconds", "",
             "Age of the oldest record that was read and is not stored; 0 if there is none";
         delivery_to_s3_duration_seconds: Histogram = seconds(), "histogram", "seconds", "",

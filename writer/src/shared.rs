@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use schemas::log_entry::Output;
+
 use crate::buffer::budget::Budget;
 use crate::buffer::policy::Ratio;
 use crate::metrics::WriterMetrics;
@@ -35,7 +37,8 @@ pub struct Shared {
     pub shards: Shards,
     pub clock: Clock,
     pub metrics: Arc<WriterMetrics>,
-    ratio: Mutex<Ratio>,
+    /// By output: of the table's and the archive's files.
+    ratios: Mutex<[Ratio; 2]>,
     /// When the oldest buffer of the cuts that are not stored was opened; `i64::MAX` if all are stored.
     oldest_unstored: AtomicI64,
 }
@@ -47,18 +50,24 @@ impl Shared {
             shards: Shards::default(),
             clock,
             metrics,
-            ratio: Mutex::new(Ratio::default()),
+            ratios: Mutex::default(),
             oldest_unstored: AtomicI64::new(i64::MAX),
         }
     }
 
-    /// File bytes per event byte, as seen lately.
-    pub fn ratio(&self) -> f64 {
-        self.ratio.lock().unwrap_or_else(PoisonError::into_inner).get()
+    /// File bytes per byte that goes into a file of this output, as seen lately.
+    pub fn ratio(&self, output: Output) -> f64 {
+        match compressed(output) {
+            Some(which) => self.ratios.lock().unwrap_or_else(PoisonError::into_inner)[which].get(),
+            // Written as it is: its file is as large as its lines.
+            None => 1.0,
+        }
     }
 
-    pub fn saw_file(&self, data_bytes: u64, file_bytes: u64) {
-        self.ratio.lock().unwrap_or_else(PoisonError::into_inner).seen(data_bytes, file_bytes);
+    pub fn saw_file(&self, output: Output, data_bytes: u64, file_bytes: u64) {
+        if let Some(which) = compressed(output) {
+            self.ratios.lock().unwrap_or_else(PoisonError::into_inner)[which].seen(data_bytes, file_bytes);
+        }
     }
 
     pub(crate) fn set_oldest_unstored(&self, opened_at: Option<i64>) {
@@ -67,5 +76,14 @@ impl Shared {
 
     pub(crate) fn oldest_unstored(&self) -> Option<i64> {
         Some(self.oldest_unstored.load(Ordering::Relaxed)).filter(|at| *at != i64::MAX)
+    }
+}
+
+/// Which of the ratios an output's files follow.
+fn compressed(output: Output) -> Option<usize> {
+    match output {
+        Output::Table => Some(0),
+        Output::Archive => Some(1),
+        Output::Errors => None,
     }
 }

@@ -1,4 +1,4 @@
-//! The object stores behind the lake's three URLs, and what we demand of them.
+//! The object stores behind the lake's URLs, and what we demand of them.
 //!
 //! Everything goes through `object_store`. Two things are added: local folders are made durable (staged outside the listing,
 //! fsynced, renamed or linked into place), and a store that ignores `If-None-Match` is refused at start-up, because the writer
@@ -17,6 +17,7 @@ use object_store::{
     BackoffConfig, ClientOptions, Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, RetryConfig,
 };
 use schemas::layout;
+use schemas::log_entry::Output;
 use url::Url;
 
 use crate::error::WriterError;
@@ -226,21 +227,21 @@ impl Store {
 /// Tries at one read, and how long after its beginning no other is made.
 const READ_TRIES: u32 = 5;
 const READ_WITHIN: Duration = Duration::from_secs(30);
-const READ_PAUSE: Duration = Duration::from_millis(200);
+pub(crate) const READ_PAUSE: Duration = Duration::from_millis(200);
 
 /// How often a read is tried again. The client beneath repeats requests, but not those whose answer breaks off in its body.
-struct ReadPatience {
+pub(crate) struct ReadPatience {
     left: u32,
     began: tokio::time::Instant,
 }
 
 impl ReadPatience {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         ReadPatience { left: READ_TRIES, began: tokio::time::Instant::now() }
     }
 
     /// After a failure: whether it was the last one to be waited out.
-    fn ends(&mut self) -> bool {
+    pub(crate) fn ends(&mut self) -> bool {
         self.left -= 1;
         self.left == 0 || self.began.elapsed() > READ_WITHIN
     }
@@ -249,7 +250,7 @@ impl ReadPatience {
 const CREATE_TRIES: u32 = 5;
 const CREATE_PAUSE: Duration = Duration::from_millis(200);
 
-fn s3(url: &Url, settings: &LakeSettings, timeout: Duration) -> Result<Arc<dyn ObjectStore>, WriterError> {
+pub(crate) fn s3(url: &Url, settings: &LakeSettings, timeout: Duration) -> Result<Arc<dyn ObjectStore>, WriterError> {
     let retry =
         RetryConfig { max_retries: REQUEST_RETRIES, retry_timeout: RETRY_TIMEOUT, backoff: BackoffConfig::default() };
     let http = ClientOptions::new()
@@ -268,7 +269,7 @@ fn s3(url: &Url, settings: &LakeSettings, timeout: Duration) -> Result<Arc<dyn O
     Ok(Arc::new(store))
 }
 
-fn one_line(error: &Error) -> String {
+pub(crate) fn one_line(error: &Error) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
@@ -281,12 +282,13 @@ fn one_line(error: &Error) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The lake: data files, errors output, state.
+/// The lake: data files, errors output, state, and the archive where one is kept.
 #[derive(Debug, Clone)]
 pub struct Lake {
     pub table: Store,
     pub errors: Store,
     pub state: Store,
+    pub archive: Option<Store>,
 }
 
 impl Lake {
@@ -295,14 +297,34 @@ impl Lake {
             table: Store::open(&settings.url, settings)?,
             errors: Store::open(&settings.errors, settings)?,
             state: Store::open(&settings.state, settings)?,
+            archive: settings.archive.as_ref().map(|url| Store::open(url, settings)).transpose()?,
         })
     }
 
-    /// Proves that the three places answer, and that the state's store keeps create-if-absent. `name` is this process's alone.
+    /// Where files of an output go.
+    pub fn output(&self, output: Output) -> Result<&Store, WriterError> {
+        match output {
+            Output::Table => Ok(&self.table),
+            Output::Errors => Ok(&self.errors),
+            Output::Archive => self.archive.as_ref().ok_or_else(|| {
+                WriterError::Config(
+                    "files of the archive were cut and may not be stored yet: write `archive` under [lake] again, at least \
+                     until a start with it has come to reading"
+                        .into(),
+                )
+            }),
+        }
+    }
+
+    /// Proves that all places answer, and that the state's store keeps create-if-absent. `name` is this process's alone.
     pub async fn probe(&self, name: &str) -> Result<(), WriterError> {
         self.state.probe(&layout::probe(name)).await?;
         self.table.reach().await?;
-        self.errors.reach().await
+        self.errors.reach().await?;
+        match &self.archive {
+            Some(archive) => archive.reach().await,
+            None => Ok(()),
+        }
     }
 }
 

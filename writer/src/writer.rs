@@ -1,18 +1,19 @@
 //! The writer as the pipeline sees it: own shards, take spans in row by row, cut what is due.
 
+mod intake;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 use schemas::layout;
-use schemas::log_entry::{Body, Carried, Cut, FlushReason, Progress, ShardState, Start, Target};
-use schemas::position::{Position, ShardId, Span};
+use schemas::log_entry::{Body, Carried, Cut, FlushReason, Output, Progress, ShardState, Start};
+use schemas::position::{Position, ShardId};
 use schemas::rules::Rules;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::buffer::rope::RowIn;
-use crate::buffer::{Buffer, Buffers, Pushed, policy};
+use crate::buffer::{Buffer, Buffers, policy};
 use crate::commit::committer::{Committer, ORDERS_MAX, Order};
 use crate::commit::cut::{CUT_FILES_MAX, FileRules, Frozen};
 use crate::commit::log::Log;
@@ -23,6 +24,7 @@ use crate::error::WriterError;
 use crate::settings::BufferSettings;
 use crate::shared::Shared;
 use crate::store::{Created, Lake};
+pub use intake::{Given, Intake, is_cut};
 
 /// Most bytes of events in one cut (a single larger buffer makes a cut of its own): small enough that what is flushed together
 /// is encoded on several threads.
@@ -39,7 +41,8 @@ pub struct Writer {
     buffers: Buffers,
     /// Taken out of `buffers`, not ordered yet.
     frozen: Vec<(Buffer, FlushReason)>,
-    /// Shards that rows refer to by index: owned ones, and those whose rows an inherited cut holds.
+    /// Shards that rows refer to by index: owned ones, those whose rows an inherited cut holds, and those that rows of a replay
+    /// were first taken from.
     names: Arc<Vec<ShardId>>,
     index: HashMap<ShardId, u32>,
     /// Shards that have or had an owner, as far as we know.
@@ -48,17 +51,6 @@ pub struct Writer {
     orders: mpsc::Sender<Order>,
     committer: Option<JoinHandle<Result<(), WriterError>>>,
     next_cut: u64,
-}
-
-/// A span being taken in.
-#[derive(Debug)]
-pub struct Intake {
-    pub shard: ShardId,
-    index: u32,
-    span: Span,
-    /// Position of the record before the next one.
-    before: Position,
-    now: i64,
 }
 
 /// Which shards of the state a writer takes over at its start, and how far it goes for them.
@@ -175,6 +167,11 @@ impl Writer {
         &self.settings
     }
 
+    /// Whether records are kept as they came.
+    pub fn keeps_archive(&self) -> bool {
+        self.lake.archive.is_some()
+    }
+
     pub fn owns(&self, shard: &ShardId) -> bool {
         self.shared.shards.is_owned(shard)
     }
@@ -260,79 +257,15 @@ impl Writer {
         Ok(())
     }
 
-    /// The whole span enters flight, before any record of it is looked at.
-    pub fn enter(&self, shard: &ShardId, span: &Span) -> Result<Intake, WriterError> {
-        self.shared.shards.enter(shard, span)?;
-        let index =
-            *self.index.get(shard).ok_or_else(|| WriterError::Corrupt(format!("shard {shard} is not owned")))?;
-        let now = self.shared.clock.now();
-        Ok(Intake { shard: shard.clone(), index, before: span.from.clone(), span: span.clone(), now })
-    }
-
-    fn index_of(&self, shard: &ShardId) -> Result<u32, WriterError> {
-        let index = self.index.get(shard).copied();
-        index.ok_or_else(|| WriterError::Corrupt(format!("shard {shard} is not owned")))
-    }
-
-    /// A row for a partition of the table.
-    pub fn row(&mut self, intake: &mut Intake, partition: &str, position: &Position, arrived_at: i64, data: &[u8]) {
-        let row = RowIn { shard: intake.index, position, arrived_at, data };
-        let pushed = self.buffers.push_row(partition, row, &intake.before, intake.now);
-        self.pushed(intake, pushed, position);
-        if let Some(reason) = policy::full(pushed.rows, pushed.data_bytes, &self.settings, self.shared.ratio()) {
-            self.frozen.extend(self.buffers.take_row_buffer(partition).map(|buffer| (buffer, reason)));
-        }
-    }
-
-    /// A line for a folder of the errors output.
-    pub fn reject(&mut self, intake: &mut Intake, folder: &str, position: &Position, arrived_at: i64, line: &[u8]) {
-        let row = RowIn { shard: intake.index, position, arrived_at, data: line };
-        let pushed = self.buffers.push_reject(folder, row, &intake.before, intake.now);
-        self.pushed(intake, pushed, position);
-        // Written as it is: its file is as large as its lines.
-        if let Some(reason) = policy::full(pushed.rows, pushed.data_bytes, &self.settings, 1.0) {
-            self.frozen.extend(self.buffers.take_reject_buffer(folder).map(|buffer| (buffer, reason)));
-        }
-    }
-
-    fn pushed(&self, intake: &mut Intake, pushed: Pushed, position: &Position) {
-        if pushed.memory > 0 {
-            self.shared.budget.take(pushed.memory);
-        }
-        if pushed.first_of_shard {
-            self.shared.shards.hold(&intake.shard, &intake.before);
-        }
-        intake.before = position.clone();
-    }
-
-    /// A record that needs nothing more (recovery found it stored).
-    pub fn skip(&self, intake: &mut Intake, position: &Position) {
-        intake.before = position.clone();
-    }
-
-    /// Keeps the memory cap within a span whose records unfold to far more than they are: cuts what is full, and the largest
-    /// buffers if memory is short, and waits for room.
-    pub async fn relieve(&mut self) -> Result<(), WriterError> {
-        let short = self.buffers.take_over_memory(self.shared.budget.limit());
-        self.frozen.extend(short);
-        self.cut_frozen().await?;
-        self.room().await
-    }
-
-    /// The span is taken in. Cuts what is full, and the largest buffers if memory is short.
-    pub async fn leave(&mut self, intake: Intake, at_end: bool) -> Result<(), WriterError> {
-        self.shared.shards.entered(&intake.shard, &intake.span, at_end);
-        let short = self.buffers.take_over_memory(self.shared.budget.limit());
-        self.frozen.extend(short);
-        self.cut_frozen().await
-    }
-
     /// Cuts every buffer whose time has come.
     pub async fn cut_due(&mut self) -> Result<(), WriterError> {
-        let (now, ratio) = (self.shared.clock.now(), self.shared.ratio());
+        let now = self.shared.clock.now();
         self.buffers.clock_is(now);
-        let settings = &self.settings;
-        let due = self.buffers.take_due(|buffer| policy::due(&buffer.figures(), settings, ratio, now));
+        let (settings, ratios) = (&self.settings, Output::ALL.map(|output| self.shared.ratio(output)));
+        let due = self.buffers.take_due(|buffer| {
+            let output = buffer.target.output();
+            policy::due(&buffer.figures(), &settings.of(output), ratios[output as usize], now)
+        });
         self.frozen.extend(due);
         self.observe(now);
         self.cut_frozen().await
@@ -397,17 +330,6 @@ impl Writer {
         let memory = self.settings.memory / 100 * policy::MEMORY_LOW_PERCENT;
         let cuts: Vec<&Cut> = carried.unfinished.iter().filter(|cut| cut.rules == fingerprint).collect();
         Ok(redo::groups(&redo::missing(&self.lake, &cuts).await?, &self.names, memory))
-    }
-
-    /// A row of a shard whose spans are read again, for [`Redo::offer`].
-    pub fn row_in<'a>(
-        &self,
-        shard: &ShardId,
-        position: &'a Position,
-        arrived_at: i64,
-        data: &'a [u8],
-    ) -> Result<RowIn<'a>, WriterError> {
-        Ok(RowIn { shard: self.index_of(shard)?, position, arrived_at, data })
     }
 
     /// Stores the files of `redo`. A file may hold fewer rows than it had where rows of a span of it `may_miss`.
@@ -493,9 +415,4 @@ async fn keep_rules(lake: &Lake, fingerprint: &str, document: &Rules) -> Result<
             Err(WriterError::Corrupt(format!("rules {name} hold other text than their fingerprint says")))
         }
     }
-}
-
-/// Is a row already in a file that was cut? `marks` are the shard's.
-pub fn is_cut(marks: &BTreeMap<Target, Position>, target: &Target, position: &Position) -> bool {
-    marks.get(target).is_some_and(|mark| position <= mark)
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 
-use schemas::log_entry::{File, Object};
+use schemas::log_entry::{File, Object, Output};
 use writer::inventory;
 use writer::store::Lake;
 
@@ -67,7 +67,7 @@ async fn totals(lake: &Lake) -> Result<Totals, CliError> {
 
 /// The objects of a file that hold rejects.
 fn rejected(file: &File) -> impl Iterator<Item = &Object> {
-    let whole = file.object.as_ref().filter(|_| !file.target.is_table());
+    let whole = file.object.as_ref().filter(|_| file.target.output() == Output::Errors);
     whole.into_iter().chain(&file.rejects)
 }
 

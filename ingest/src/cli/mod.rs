@@ -156,7 +156,7 @@ pub async fn execute(command: Command) -> Result<(), CliError> {
     let mut out = std::io::BufWriter::new(std::io::stdout());
     match command {
         Command::Demo(args) => demo::run(args).await,
-        Command::Run(args) => run::run(args).await,
+        Command::Run(args) => Box::pin(run::run(args)).await,
         Command::Check(args) => check::run(&args, &mut out).await,
         Command::Explain(args) => explain::run(&args, &mut out),
         Command::Ddl(args) => ddl::run(&args, &mut out),

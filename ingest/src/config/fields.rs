@@ -6,7 +6,7 @@
 mod intake;
 mod kcl;
 
-use Fallback::{Absent, Default, NotYet, Required};
+use Fallback::{Absent, Default, Required};
 
 /// A section, `[name]` in the file.
 #[derive(Debug)]
@@ -204,8 +204,10 @@ pub static SECTIONS: &[Section] = &[
     kcl::SECTION,
     Section {
         name: "source.replay",
-        need: Need::NotYet("replay is not in this version; use [source.kinesis] or [source.intake]"),
-        doc: "Not in this version.",
+        need: Need::NotYet(
+            "replay is a command, `alluvium replay --config F URL`; leave the source that `run` has, or write one",
+        ),
+        doc: "Refused: `alluvium replay --config F URL` reads raw objects with the rules of any configuration, whatever its source.",
         fields: &[],
     },
     Section {
@@ -232,8 +234,8 @@ pub static SECTIONS: &[Section] = &[
     Section {
         name: "lake",
         need: Need::Required,
-        doc: "Where everything is stored. A place is `s3://bucket/prefix/`, `file:///absolute/folder/` or a path. None of the \
-              three may lie inside another: whoever reads the table must see rows only. S3 credentials come from the environment \
+        doc: "Where everything is stored. A place is `s3://bucket/prefix/`, `file:///absolute/folder/` or a path. None of \
+              them may lie inside another: whoever reads the table must see rows only. S3 credentials come from the environment \
               or the container or instance role.",
         fields: &[
             field(
@@ -260,9 +262,10 @@ pub static SECTIONS: &[Section] = &[
             field(
                 "archive",
                 Kind::Place,
-                NotYet("the raw archive is not in this version; leave `archive` out"),
-                "s3://company-lake/raw/",
-                "Not in this version.",
+                Absent,
+                "s3://company-lake/raw/attribute_events/",
+                "Every record as it came, accepted or rejected, once: NDJSON, compressed with zstd, with shard, position and arrival \
+                 time, in `date=` folders by the UTC date of arrival. `alluvium replay` reads it. Left out, records are not kept.",
             ),
             field(
                 "region",
@@ -279,6 +282,29 @@ pub static SECTIONS: &[Section] = &[
                 "Another S3 endpoint than the region's: MinIO, Ceph, an emulator.",
             ),
             field("allow_http", Kind::Flag, Default("false"), "true", "Allow an `endpoint_url` without TLS."),
+        ],
+    },
+    Section {
+        name: "archive",
+        need: Need::Optional,
+        doc: "When the open buffer of the archive becomes a file, where `[lake] archive` is set. Until then the source is not told \
+              to forget.",
+        fields: &[
+            field(
+                "size",
+                Kind::Size { min: "1 KiB", max: "1 GiB" },
+                Default("32 MiB"),
+                "64 MiB",
+                "Bytes of the file, as written (after compression), at about. Its records take several times as much memory, out \
+                 of `[buffer] memory`.",
+            ),
+            field(
+                "age",
+                Kind::Time { min: "100 ms", max: "24 h" },
+                Default("300 s"),
+                "15 min",
+                "Time since the buffer's first record. Must be shorter than the stream's retention.",
+            ),
         ],
     },
     Section {

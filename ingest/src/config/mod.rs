@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use schemas::problem::{Problem, nearest};
 use schemas::rules::{DecodeSettings, ParquetSettings, Rules};
 use schemas::table::TableSpec;
-use writer::settings::{BufferSettings, LakeSettings};
+use writer::settings::{ArchiveSettings, BufferSettings, LakeSettings};
 
 use crate::keys::{Budget, Keys};
 pub use env::Lookup;
@@ -225,9 +225,10 @@ fn check_together(typed: &Typed, file: &str, folder: &Path, problems: &mut Vec<P
     check_places(typed, &mut problem);
 }
 
-/// A reader of the table lists everything below `url`: errors and log must lie elsewhere, and apart from each other.
+/// A reader of the table lists everything below `url`: all else must lie elsewhere, and apart from each other.
 fn check_places(typed: &Typed, problem: &mut dyn FnMut(Option<usize>, String)) {
-    for (a, b) in [("errors", "url"), ("state", "url"), ("state", "errors")] {
+    let pairs = [("errors", "url"), ("state", "url"), ("archive", "url"), ("state", "errors")];
+    for (a, b) in pairs.into_iter().chain([("archive", "errors"), ("archive", "state")]) {
         let (Some(first), Some(second)) = (typed.text("lake", a), typed.text("lake", b)) else { continue };
         let why = if b == "url" { ", where readers of the table would see it" } else { "" };
         let line = typed.line("lake", a);
@@ -273,6 +274,7 @@ fn lake(typed: &Typed) -> Option<LakeSettings> {
         url: typed.text("lake", "url")?,
         errors: typed.text("lake", "errors")?,
         state: typed.text("lake", "state")?,
+        archive: typed.text("lake", "archive"),
         endpoint_url: typed.text("lake", "endpoint_url"),
         region: typed.text("lake", "region"),
         allow_http: typed.flag("lake", "allow_http"),
@@ -286,6 +288,7 @@ fn buffer(typed: &Typed) -> Option<BufferSettings> {
         idle: typed.time("buffer", "idle")?,
         rows: typed.number("buffer", "rows")?,
         memory: typed.number("buffer", "memory")?,
+        archive: ArchiveSettings { size: typed.number("archive", "size")?, age: typed.time("archive", "age")? },
     })
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use self::claims::{Claimed, Claims, Request, Resume, ShardStanding};
-use crate::record::Batch;
+use crate::record::{Batch, Record, Unpacked};
 
 /// Batches that may be read ahead of the pipeline, over all shards. One is at most 10 MiB (the Kinesis limit).
 pub const READ_AHEAD_BATCHES: usize = 16;
@@ -69,6 +69,12 @@ pub trait Source: Send + Sync + std::fmt::Debug + 'static {
         seen_at: Option<i64>,
         out: mpsc::Sender<Batch>,
     ) -> Result<(), SourceError>;
+
+    /// What a record of this source holds. A replay gives records with a note of where they were first taken; all others give
+    /// them as they are.
+    fn unpack<'a>(&self, record: &'a Record) -> Unpacked<'a> {
+        Unpacked { data: &record.data, origin: None }
+    }
 
     /// Everything at or below `watermark` is stored: the source may forget it. A record that the watermark lies in is still needed.
     async fn release(&self, shard: &ShardId, watermark: &Position) -> Result<(), SourceError>;

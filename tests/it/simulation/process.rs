@@ -19,7 +19,7 @@ use tests::kinesis_fake::connector;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use writer::commit::takeover::Taking;
-use writer::settings::BufferSettings;
+use writer::settings::{ArchiveSettings, BufferSettings};
 use writer::shared::{Clock, Shared};
 use writer::store::{Lake, Store};
 use writer::{Scope, Writer};
@@ -91,13 +91,14 @@ impl Process {
             name: name.clone(),
             settings,
             clock: world.clock(world.draw(number, CLOCK_OFF_MS)),
-            lake: Lake { table: place("table"), errors: place("errors"), state: place("state") },
+            lake: Lake { table: place("table"), errors: place("errors"), state: place("state"), archive: None },
             buffers: BufferSettings {
                 size: 1 << 20,
                 age: plan.age,
                 idle: plan.idle,
                 rows: plan.rows,
                 memory: plan.memory,
+                archive: ArchiveSettings::default(),
             },
             shared: Arc::clone(&shared),
             stop: stop.clone(),
@@ -198,11 +199,10 @@ async fn once(told: &Told, writer: &str, source: Arc<KinesisSource>, taking: Tak
         let router = Router::compile(&rules, "rules")?;
         let (files, task) = (router.file_rules().clone(), told.settings.task);
         let shared = Arc::new(Shared::new(told.buffers.memory, told.clock.clone(), Arc::new(metrics.writer.clone())));
-        *told.shared.lock().expect("nothing panics holding it") = Some(shared.clone());
         let wants = |shard: &ShardId| task.has(shard);
         let scope = Scope { wants: &wants, taking: taking.clone() };
         let (lake, buffers) = (told.lake.clone(), told.buffers.clone());
-        let opened = Writer::open(writer, lake, buffers, files, &rules, shared, &scope).await?;
+        let opened = Writer::open(writer, lake, buffers, files, &rules, shared.clone(), &scope).await?;
         let former = match &taking {
             Taking::Force => Vec::new(),
             Taking::Gentle { former } if opened.carried.shards.is_empty() && !opened.theirs.is_empty() => {
@@ -211,6 +211,8 @@ async fn once(told: &Told, writer: &str, source: Arc<KinesisSource>, taking: Tak
             Taking::Gentle { former } => former.clone(),
         };
         let pipeline = Pipeline::open(opened, router, source, metrics.ingest.clone(), &[]).await?;
+        // Not before: a process that is stopped while it takes over leaves what it has read there to the next one.
+        *told.shared.lock().expect("nothing panics holding it") = Some(shared);
         Ok(pipeline.after(former))
     };
     let Some(pipeline) = told.stop.run_until_cancelled(start).await else { return Ok(()) };

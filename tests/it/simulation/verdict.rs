@@ -1,6 +1,7 @@
 //! What is there in the end, and what should be.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -23,7 +24,33 @@ pub(super) struct End {
     pub(super) happened: BTreeMap<String, u64>,
 }
 
+/// Judges, and writes down what a failed history has left where `ALLUVIUM_SIM_DUMP` names a folder.
 pub(super) async fn judge(world: &World, happened: BTreeMap<String, u64>) -> Result<End, String> {
+    let verdict = compare(world, happened).await;
+    if let (Err(_), Ok(folder)) = (&verdict, std::env::var("ALLUVIUM_SIM_DUMP")) {
+        dump(world, Path::new(&folder)).await;
+    }
+    verdict
+}
+
+/// All objects, and the records that were accepted, a line each: shard, sequence number, arrival, data.
+async fn dump(world: &World, folder: &Path) {
+    for (name, bytes) in objects(world).await {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().expect("below the folder")).expect("a folder to write to");
+        std::fs::write(path, bytes).expect("a folder to write to");
+    }
+    let mut lines = String::new();
+    for (shard, records) in world.kinesis.accepted(STREAM) {
+        for record in records {
+            let data = String::from_utf8_lossy(&record.data);
+            lines += &format!("{shard} {} {} {data}\n", record.sequence, record.arrived_at);
+        }
+    }
+    std::fs::write(folder.join("accepted"), lines).expect("a folder to write to");
+}
+
+async fn compare(world: &World, happened: BTreeMap<String, u64>) -> Result<End, String> {
     let broken = world.bucket.broken();
     if !broken.is_empty() {
         return Err(broken.join("\n"));

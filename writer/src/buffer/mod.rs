@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use schemas::log_entry::{FlushReason, Target};
+use schemas::log_entry::{FlushReason, Output, Target};
 use schemas::position::Position;
 
 use self::policy::Figures;
@@ -62,8 +62,8 @@ pub struct Pushed {
 /// All open buffers.
 #[derive(Debug, Default)]
 pub struct Buffers {
-    table: HashMap<Arc<str>, Buffer>,
-    errors: HashMap<Arc<str>, Buffer>,
+    /// By path, for each output in the order of [`Output::ALL`].
+    by_output: [HashMap<Arc<str>, Buffer>; Output::ALL.len()],
     memory: u64,
     /// The latest time seen.
     clock: i64,
@@ -71,7 +71,7 @@ pub struct Buffers {
 
 impl Buffers {
     pub fn len(&self) -> usize {
-        self.table.len() + self.errors.len()
+        self.by_output.iter().map(HashMap::len).sum()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -83,16 +83,9 @@ impl Buffers {
         self.memory
     }
 
-    /// Adds a row to the table partition `path`. `before` is the position of the record before it in its shard.
-    pub fn push_row(&mut self, path: &str, row: RowIn<'_>, before: &Position, now: i64) -> Pushed {
-        let pushed = push(&mut self.table, path, Target::Table, row, before, now);
-        self.memory += pushed.memory;
-        pushed
-    }
-
-    /// Adds a line to the folder `path` of the errors output.
-    pub fn push_reject(&mut self, path: &str, row: RowIn<'_>, before: &Position, now: i64) -> Pushed {
-        let pushed = push(&mut self.errors, path, Target::Errors, row, before, now);
+    /// Adds a row to the partition or folder `path` of an output. `before` is the position of the record before it in its shard.
+    pub fn push(&mut self, output: Output, path: &str, row: RowIn<'_>, before: &Position, now: i64) -> Pushed {
+        let pushed = push(&mut self.by_output[output as usize], path, output, row, before, now);
         self.memory += pushed.memory;
         pushed
     }
@@ -100,7 +93,7 @@ impl Buffers {
     /// Takes out every buffer that `due` names a reason for.
     pub fn take_due(&mut self, mut due: impl FnMut(&Buffer) -> Option<FlushReason>) -> Vec<(Buffer, FlushReason)> {
         let mut out = Vec::new();
-        for map in [&mut self.table, &mut self.errors] {
+        for map in &mut self.by_output {
             for (_, buffer, reason) in take_if(map, &mut due) {
                 self.memory -= buffer.memory();
                 out.push((buffer, reason));
@@ -111,18 +104,15 @@ impl Buffers {
         out
     }
 
-    /// Takes out one partition's buffer.
-    pub fn take_row_buffer(&mut self, path: &str) -> Option<Buffer> {
-        let buffer = self.table.remove(path)?;
+    /// Takes out the buffer of one partition or folder.
+    pub fn take(&mut self, output: Output, path: &str) -> Option<Buffer> {
+        let buffer = self.by_output[output as usize].remove(path)?;
         self.memory -= buffer.memory();
         Some(buffer)
     }
 
-    /// Takes out the buffer of one folder of the errors output.
-    pub fn take_reject_buffer(&mut self, path: &str) -> Option<Buffer> {
-        let buffer = self.errors.remove(path)?;
-        self.memory -= buffer.memory();
-        Some(buffer)
+    fn all(&self) -> impl Iterator<Item = &Buffer> {
+        self.by_output.iter().flat_map(HashMap::values)
     }
 
     /// Takes out the largest, oldest first, when memory is short.
@@ -131,7 +121,7 @@ impl Buffers {
         if !policy::is_high(self.memory, limit) {
             return Vec::new();
         }
-        let mut all: Vec<&Buffer> = self.table.values().chain(self.errors.values()).collect();
+        let mut all: Vec<&Buffer> = self.all().collect();
         all.sort_by(|a, b| a.opened_at.cmp(&b.opened_at).then_with(|| a.target.cmp(&b.target)));
         let sizes: Vec<u64> = all.iter().map(|b| b.memory()).collect();
         let chosen: std::collections::BTreeSet<Target> =
@@ -146,7 +136,7 @@ impl Buffers {
             return;
         }
         self.clock = now;
-        for buffer in self.table.values_mut().chain(self.errors.values_mut()) {
+        for buffer in self.by_output.iter_mut().flat_map(HashMap::values_mut) {
             buffer.opened_at = buffer.opened_at.min(now);
             buffer.last_row_at = buffer.last_row_at.min(now);
         }
@@ -154,14 +144,14 @@ impl Buffers {
 
     /// When the oldest open buffer was opened.
     pub fn oldest(&self) -> Option<i64> {
-        self.table.values().chain(self.errors.values()).map(|b| b.opened_at).min()
+        self.all().map(|b| b.opened_at).min()
     }
 }
 
 fn push(
     map: &mut HashMap<Arc<str>, Buffer>,
     path: &str,
-    target: fn(Arc<str>) -> Target,
+    output: Output,
     row: RowIn<'_>,
     before: &Position,
     now: i64,
@@ -169,7 +159,7 @@ fn push(
     let mut memory = 0;
     let buffer = map.entry_ref(path).or_insert_with(|| {
         memory = BUFFER_OVERHEAD;
-        Buffer::new(target(path.into()), now)
+        Buffer::new(output.target(path.into()), now)
     });
     let first_of_shard = !buffer.before.contains_key(&row.shard);
     if first_of_shard {
@@ -196,8 +186,8 @@ mod tests {
     fn push_one(buffers: &mut Buffers, path: &str, number: u64, now: i64) -> Pushed {
         let position = Position::from_numbers(number, 0);
         let before = Position::from_numbers(number - 1, 0);
-        let row = RowIn { shard: 0, position: &position, arrived_at: now, data: b"{}" };
-        buffers.push_row(path, row, &before, now)
+        let row = RowIn { shard: 0, position: &position, arrived_at: now, data: b"{}", origin: None };
+        buffers.push(Output::Table, path, row, &before, now)
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use schemas::log_entry::FlushReason;
 
-use crate::settings::BufferSettings;
+use crate::settings::{BufferSettings, Limits};
 
 /// Share of the memory cap at which the largest buffers are cut early, in percent: the rest is for what is being written.
 pub const MEMORY_HIGH_PERCENT: u64 = 60;
@@ -23,25 +23,25 @@ pub struct Figures {
 }
 
 /// Is it due, and why? `ratio` is file bytes per event byte as seen lately.
-pub fn due(figures: &Figures, settings: &BufferSettings, ratio: f64, now: i64) -> Option<FlushReason> {
-    if let Some(reason) = full(figures.rows, figures.data_bytes, settings, ratio) {
+pub fn due(figures: &Figures, limits: &Limits, ratio: f64, now: i64) -> Option<FlushReason> {
+    if let Some(reason) = full(figures.rows, figures.data_bytes, limits, ratio) {
         return Some(reason);
     }
-    if waited(figures.opened_at, now) >= settings.age {
+    if waited(figures.opened_at, now) >= limits.age {
         return Some(FlushReason::Age);
     }
-    if waited(figures.last_row_at, now) >= settings.idle {
+    if waited(figures.last_row_at, now) >= limits.idle {
         return Some(FlushReason::Idle);
     }
     None
 }
 
 /// Is it full, whatever the time?
-pub fn full(rows: u64, data_bytes: u64, settings: &BufferSettings, ratio: f64) -> Option<FlushReason> {
-    if file_bytes(data_bytes, ratio) >= settings.size {
+pub fn full(rows: u64, data_bytes: u64, limits: &Limits, ratio: f64) -> Option<FlushReason> {
+    if file_bytes(data_bytes, ratio) >= limits.size {
         return Some(FlushReason::Size);
     }
-    if rows >= settings.rows {
+    if rows >= limits.rows {
         return Some(FlushReason::Rows);
     }
     None
@@ -81,7 +81,8 @@ pub fn is_high(open: u64, limit: u64) -> bool {
 
 /// How often buffers are looked at, so that none is late by more than about a tenth of its limit.
 pub fn tick(settings: &BufferSettings) -> Duration {
-    (settings.age.min(settings.idle) / 10).clamp(Duration::from_millis(10), Duration::from_secs(1))
+    (settings.age.min(settings.idle).min(settings.archive.age) / 10)
+        .clamp(Duration::from_millis(10), Duration::from_secs(1))
 }
 
 /// Smallest file, in bytes of events, that says something about the ratio.
@@ -116,14 +117,8 @@ impl Ratio {
 mod tests {
     use super::*;
 
-    fn settings() -> BufferSettings {
-        BufferSettings {
-            size: 1000,
-            age: Duration::from_secs(300),
-            idle: Duration::from_secs(60),
-            rows: 10,
-            memory: 1_000_000,
-        }
+    fn limits() -> Limits {
+        Limits { size: 1000, age: Duration::from_secs(300), idle: Duration::from_secs(60), rows: 10 }
     }
 
     fn figures(rows: u64, data_bytes: u64, opened_at: i64, last_row_at: i64) -> Figures {
@@ -132,7 +127,7 @@ mod tests {
 
     #[test]
     fn each_limit_cuts_at_its_value_and_not_before() {
-        let s = settings();
+        let s = limits();
         let at = |f: Figures, now| due(&f, &s, 0.5, now);
         assert_eq!(at(figures(1, 1999, 0, 0), 0), None);
         assert_eq!(at(figures(1, 2000, 0, 0), 0), Some(FlushReason::Size));

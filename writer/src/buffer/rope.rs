@@ -9,8 +9,10 @@ use schemas::position::Position;
 pub const CHUNK_FIRST: usize = 1024;
 /// Chunks double up to this, bytes.
 pub const CHUNK_MAX: usize = 64 * 1024;
-/// Bytes in front of each row: shard, arrival, sub-sequence, document, two lengths.
-const HEADER: usize = 4 + 8 + 8 + 4 + 1 + 4;
+/// Bytes in front of each row: its place, whether an origin follows, arrival, length.
+const HEADER: usize = PLACE + 1 + 8 + 4;
+/// Bytes of a place beside its digits: shard, sub-sequence, document, their number.
+const PLACE: usize = 4 + 8 + 4 + 1;
 
 /// A row as it goes into a buffer.
 #[derive(Debug, Clone, Copy)]
@@ -21,20 +23,46 @@ pub struct RowIn<'a> {
     /// Milliseconds since the epoch.
     pub arrived_at: i64,
     pub data: &'a [u8],
+    /// Where the row says that it is from, if not from where it was read.
+    pub origin: Option<Origin<'a>>,
+}
+
+/// Where a row of a replay was first taken from.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// Index into the same list.
+    pub shard: u32,
+    pub position: &'a Position,
 }
 
 /// A row as it stands in a buffer.
 #[derive(Debug, Clone, Copy)]
 pub struct RowOut<'a> {
-    pub shard: u32,
-    pub sequence: &'a str,
-    pub sub: u64,
-    pub document: u32,
+    /// Where it was read: what spans, marks and the order in a file go by.
+    pub place: Place<'a>,
+    /// See [`RowIn::origin`].
+    pub origin: Option<Place<'a>>,
     pub arrived_at: i64,
     pub data: &'a [u8],
 }
 
-impl RowOut<'_> {
+impl<'a> RowOut<'a> {
+    /// Where the row says that it is from.
+    pub fn told(&self) -> Place<'a> {
+        self.origin.unwrap_or(self.place)
+    }
+}
+
+/// A position in a shard.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    pub shard: u32,
+    pub sequence: &'a str,
+    pub sub: u64,
+    pub document: u32,
+}
+
+impl Place<'_> {
     pub fn position(&self) -> Position {
         let record = Position::new(Arc::<str>::from(self.sequence), self.sub);
         record.expect("was a position when it was pushed").with_document(self.document)
@@ -67,20 +95,18 @@ impl Rope {
 
     /// Appends a row; gives the bytes newly allocated.
     pub fn push(&mut self, row: RowIn<'_>) -> u64 {
-        let sequence = row.position.sequence().as_bytes();
-        let need = HEADER + sequence.len() + row.data.len();
+        let origin = row.origin.map_or(0, |origin| PLACE + origin.position.sequence().len());
+        let need = HEADER + row.position.sequence().len() + origin + row.data.len();
         let grown = self.make_room(need);
         let chunk = self.chunks.last_mut().expect("make_room leaves a chunk");
-        // Sequences have at most 129 digits, events less than 4 GiB: both are bounded where they enter.
-        let mut header = [0; HEADER];
-        header[..4].copy_from_slice(&row.shard.to_le_bytes());
-        header[4..12].copy_from_slice(&row.arrived_at.to_le_bytes());
-        header[12..20].copy_from_slice(&row.position.sub().to_le_bytes());
-        header[20..24].copy_from_slice(&row.position.document().to_le_bytes());
-        header[24] = sequence.len() as u8;
-        header[25..].copy_from_slice(&(row.data.len() as u32).to_le_bytes());
-        chunk.extend_from_slice(&header);
-        chunk.extend_from_slice(sequence);
+        push_place(chunk, row.shard, row.position);
+        chunk.push(u8::from(row.origin.is_some()));
+        if let Some(origin) = row.origin {
+            push_place(chunk, origin.shard, origin.position);
+        }
+        chunk.extend_from_slice(&row.arrived_at.to_le_bytes());
+        // Events have less than 4 GiB: bounded where they enter.
+        chunk.extend_from_slice(&(row.data.len() as u32).to_le_bytes());
         chunk.extend_from_slice(row.data);
         self.rows += 1;
         self.data_bytes += row.data.len() as u64;
@@ -105,6 +131,19 @@ impl Rope {
     }
 }
 
+/// Numbers in one piece: a row's header is half of what pushing it costs.
+fn push_place(chunk: &mut Vec<u8>, shard: u32, position: &Position) {
+    let sequence = position.sequence().as_bytes();
+    let mut numbers = [0; PLACE];
+    numbers[..4].copy_from_slice(&shard.to_le_bytes());
+    numbers[4..12].copy_from_slice(&position.sub().to_le_bytes());
+    numbers[12..16].copy_from_slice(&position.document().to_le_bytes());
+    // At most 129 digits: bounded where they enter.
+    numbers[16] = sequence.len() as u8;
+    chunk.extend_from_slice(&numbers);
+    chunk.extend_from_slice(sequence);
+}
+
 struct Rows<'a> {
     rest: &'a [u8],
 }
@@ -121,6 +160,15 @@ impl<'a> Rows<'a> {
         self.rest = rest;
         head
     }
+
+    fn place(&mut self) -> Place<'a> {
+        let shard = u32::from_le_bytes(self.take());
+        let sub = u64::from_le_bytes(self.take());
+        let document = u32::from_le_bytes(self.take());
+        let [digits] = self.take::<1>();
+        let sequence = std::str::from_utf8(self.slice(digits.into())).expect("decimal digits");
+        Place { shard, sequence, sub, document }
+    }
 }
 
 impl<'a> Iterator for Rows<'a> {
@@ -130,14 +178,12 @@ impl<'a> Iterator for Rows<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        let shard = u32::from_le_bytes(self.take());
+        let place = self.place();
+        let [has_origin] = self.take::<1>();
+        let origin = (has_origin != 0).then(|| self.place());
         let arrived_at = i64::from_le_bytes(self.take());
-        let sub = u64::from_le_bytes(self.take());
-        let document = u32::from_le_bytes(self.take());
-        let [digits] = self.take::<1>();
         let len = u32::from_le_bytes(self.take()) as usize;
-        let sequence = std::str::from_utf8(self.slice(digits.into())).expect("decimal digits");
-        Some(RowOut { shard, sequence, sub, document, arrived_at, data: self.slice(len) })
+        Some(RowOut { place, origin, arrived_at, data: self.slice(len) })
     }
 }
 
@@ -152,13 +198,17 @@ mod tests {
         for (i, size) in sizes.iter().enumerate() {
             let position = Position::from_numbers(i as u64 + 1, i as u64).with_document(i as u32 % 3);
             let data = vec![b'a' + i as u8; *size];
-            rope.push(RowIn { shard: i as u32, position: &position, arrived_at: -(i as i64), data: &data });
+            let first = Position::from_numbers(7 * i as u64, 1);
+            let origin = (i % 2 == 1).then_some(Origin { shard: 100, position: &first });
+            rope.push(RowIn { shard: i as u32, position: &position, arrived_at: -(i as i64), data: &data, origin });
         }
         let back: Vec<_> = rope.iter().collect();
         assert_eq!(back.iter().map(|r| r.data.len()).collect::<Vec<_>>(), sizes);
         assert!(back.iter().enumerate().all(|(i, r)| r.data.iter().all(|b| *b == b'a' + i as u8)));
         let position = |i: usize| Position::from_numbers(i as u64 + 1, i as u64).with_document(i as u32 % 3);
-        assert!(back.iter().enumerate().all(|(i, r)| r.position() == position(i)));
+        assert!(back.iter().enumerate().all(|(i, r)| r.place.position() == position(i)));
+        let told = |i: usize| if i % 2 == 1 { Position::from_numbers(7 * i as u64, 1) } else { position(i) };
+        assert!(back.iter().enumerate().all(|(i, r)| r.told().position() == told(i)));
         assert!(rope.allocated() >= rope.data_bytes() && rope.rows() == sizes.len() as u64);
     }
 
@@ -166,7 +216,7 @@ mod tests {
     fn one_small_row_takes_about_a_kibibyte() {
         let mut rope = Rope::default();
         let position = Position::from_numbers(1, 0);
-        let grown = rope.push(RowIn { shard: 0, position: &position, arrived_at: 0, data: &[b'x'; 300] });
+        let grown = rope.push(RowIn { shard: 0, position: &position, arrived_at: 0, data: &[b'x'; 300], origin: None });
         assert_eq!((grown, rope.allocated()), (CHUNK_FIRST as u64, CHUNK_FIRST as u64));
     }
 }

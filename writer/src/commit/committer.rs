@@ -313,9 +313,7 @@ fn encode(mut frozen: Frozen, writer: &str, shared: &Shared) -> Result<Encoded, 
     for (file, (buffer, reason)) in std::mem::take(&mut frozen.buffers).into_iter().enumerate() {
         let naming = Naming { writer, cut: frozen.cut, file, reason };
         let made = make(&buffer, &frozen.shards, &frozen.rules, naming)?;
-        if made.file.target.is_table() {
-            shared.saw_file(made.file.data_bytes, made.object.len() as u64);
-        }
+        shared.saw_file(made.file.target.output(), made.file.data_bytes, made.object.len() as u64);
         files.push(made);
     }
     Ok(Encoded { frozen, files })
@@ -323,8 +321,8 @@ fn encode(mut frozen: Frozen, writer: &str, shared: &Shared) -> Result<Encoded, 
 
 /// PUTs all objects of a cut.
 async fn store(lake: &Lake, uploads: &Semaphore, shared: &Shared, files: Vec<Made>) -> Result<(), WriterError> {
-    let puts = files.into_iter().flat_map(|made| objects(lake, made));
-    stream::iter(puts.map(Ok::<_, WriterError>))
+    let puts: Vec<_> = files.into_iter().map(|made| objects(lake, made)).collect::<Result<_, _>>()?;
+    stream::iter(puts.into_iter().flatten().map(Ok::<_, WriterError>))
         .try_for_each_concurrent(UPLOADS_MAX, |(store, path, bytes)| async move {
             let _turn = uploads.acquire().await.map_err(|e| WriterError::Corrupt(e.to_string()))?;
             put(shared, &store, &path, bytes).await
@@ -340,7 +338,11 @@ async fn put(shared: &Shared, store: &Store, path: &str, bytes: Bytes) -> Result
     metrics.delivery_to_s3_success.inc();
     metrics.delivery_to_s3_duration_seconds.observe((shared.clock.now() - began) as f64 / 1000.0);
     let table = path.ends_with(".parquet");
-    let output = if table { "table" } else { "errors" };
+    let output = match path {
+        _ if table => "table",
+        _ if path.ends_with(".zst") => "archive",
+        _ => "errors",
+    };
     metrics.delivery_to_s3_object_count.get_or_create(&OutputLabel { output }).inc();
     if table {
         metrics.delivery_to_s3_bytes.inc_by(size);
@@ -369,8 +371,8 @@ fn observe_cut(metrics: &WriterMetrics, files: &[Made]) {
 }
 
 /// Where a file's objects go.
-pub(super) fn objects(lake: &Lake, made: Made) -> Vec<(Store, String, Bytes)> {
-    let home = if made.file.target.is_table() { &lake.table } else { &lake.errors };
+pub(super) fn objects(lake: &Lake, made: Made) -> Result<Vec<(Store, String, Bytes)>, WriterError> {
+    let home = lake.output(made.file.target.output())?;
     let mut out = Vec::new();
     if let Some(object) = made.file.object {
         out.push((home.clone(), object.path, made.object));
@@ -378,5 +380,5 @@ pub(super) fn objects(lake: &Lake, made: Made) -> Vec<(Store, String, Bytes)> {
     if let Some(rejects) = made.file.rejects {
         out.push((lake.errors.clone(), rejects.path, made.rejects));
     }
-    out
+    Ok(out)
 }

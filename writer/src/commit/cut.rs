@@ -15,7 +15,7 @@ use schemas::position::{Position, ShardId, Span};
 use schemas::reject::{ErrorsOutput, Reject, error_line};
 
 use crate::buffer::Buffer;
-use crate::buffer::rope::RowOut;
+use crate::buffer::rope::{Place, RowOut};
 use crate::encode::{Encoder, Row};
 use crate::error::WriterError;
 
@@ -65,7 +65,7 @@ pub struct Naming<'a> {
 /// Makes one file. Rows stand in it by shard name, then by position: doing it again gives the same bytes.
 pub fn make(buffer: &Buffer, shards: &[ShardId], rules: &FileRules, naming: Naming<'_>) -> Result<Made, WriterError> {
     let mut rows: Vec<RowOut<'_>> = buffer.rope.iter().collect();
-    rows.sort_by(|a, b| shards[a.shard as usize].cmp(&shards[b.shard as usize]));
+    rows.sort_by(|a, b| shards[a.place.shard as usize].cmp(&shards[b.place.shard as usize]));
     let spans = spans(buffer, &rows, shards);
     let oldest = rows.iter().map(|r| r.arrived_at).min().unwrap_or(0);
     let mut made = Made {
@@ -90,6 +90,11 @@ pub fn make(buffer: &Buffer, shards: &[ShardId], rules: &FileRules, naming: Nami
             let path = layout::errors_object(folder, naming.writer, naming.cut, naming.file);
             made.file.object = Some(object(path, rows.len() as u64, &made.object));
         }
+        Target::Archive(folder) => {
+            made.object = compress(&lines(rows.iter().map(|row| row.data)))?;
+            let path = layout::archive_object(folder, naming.writer, naming.cut, naming.file);
+            made.file.object = Some(object(path, rows.len() as u64, &made.object));
+        }
     }
     Ok(made)
 }
@@ -104,13 +109,10 @@ fn make_table(
 ) -> Result<(), WriterError> {
     let input: Vec<Row<'_>> = rows
         .iter()
-        .map(|r| Row {
-            shard: shards[r.shard as usize].as_str(),
-            sequence: r.sequence,
-            sub: r.sub,
-            document: r.document,
-            arrived_at: r.arrived_at,
-            data: r.data,
+        .map(|r| {
+            let Place { shard, sequence, sub, document } = r.told();
+            let shard = shards[shard as usize].as_str();
+            Row { shard, sequence, sub, document, arrived_at: r.arrived_at, data: r.data }
         })
         .collect();
     let encoded = rules.encoder.encode(&input, &metadata(&made.file.spans, rules, naming))?;
@@ -142,8 +144,8 @@ fn metadata(spans: &BTreeMap<ShardId, Span>, rules: &FileRules, naming: Naming<'
 }
 
 fn reject_line(row: &RowOut<'_>, shards: &[ShardId], reject: &Reject) -> Vec<u8> {
-    let shard = shards[row.shard as usize].as_str();
-    error_line(reject, shard, &row.position(), row.arrived_at, &STANDARD.encode(row.data))
+    let shard = shards[row.told().shard as usize].as_str();
+    error_line(reject, shard, &row.told().position(), row.arrived_at, &STANDARD.encode(row.data))
 }
 
 fn lines<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Bytes {
@@ -155,6 +157,14 @@ fn lines<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Bytes {
     out.into()
 }
 
+/// Level of the archive's files: its speed is that of the way there, and higher ones save little on events.
+const ARCHIVE_LEVEL: i32 = 3;
+
+fn compress(text: &[u8]) -> Result<Bytes, WriterError> {
+    let compressed = zstd::bulk::compress(text, ARCHIVE_LEVEL);
+    compressed.map(Bytes::from).map_err(|e| WriterError::environment("cannot compress a file of the archive", e))
+}
+
 fn object(path: String, rows: u64, bytes: &Bytes) -> Object {
     Object { path, rows, bytes: bytes.len() as u64, crc32: crc32fast::hash(bytes) }
 }
@@ -163,11 +173,11 @@ fn object(path: String, rows: u64, bytes: &Bytes) -> Object {
 fn spans(buffer: &Buffer, rows: &[RowOut<'_>], shards: &[ShardId]) -> BTreeMap<ShardId, Span> {
     let mut last: BTreeMap<u32, &RowOut<'_>> = BTreeMap::new();
     for row in rows {
-        last.insert(row.shard, row);
+        last.insert(row.place.shard, row);
     }
     let span = |(shard, row): (u32, &RowOut<'_>)| {
         let from = buffer.before.get(&shard).cloned().unwrap_or_else(Position::zero);
-        (shards[shard as usize].clone(), Span::new(from, row.position()))
+        (shards[shard as usize].clone(), Span::new(from, row.place.position()))
     };
     last.into_iter().map(span).collect()
 }

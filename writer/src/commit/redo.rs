@@ -48,7 +48,7 @@ pub async fn missing<'a>(lake: &Lake, cuts: &[&'a Cut]) -> Result<Vec<(&'a Cut, 
 }
 
 async fn is_stored(lake: &Lake, file: &File) -> Result<bool, WriterError> {
-    let home = if file.target.is_table() { &lake.table } else { &lake.errors };
+    let home = lake.output(file.target.output())?;
     let objects = [(home, &file.object), (&lake.errors, &file.rejects)];
     for (store, object) in objects.into_iter().filter_map(|(store, object)| Some((store, object.as_ref()?))) {
         if store.size(&object.path).await? != Some(object.bytes) {
@@ -97,6 +97,11 @@ impl Redo {
         out
     }
 
+    /// Whether there is a file of this target.
+    pub fn wants(&self, target: &Target) -> bool {
+        self.by_target.contains_key(target)
+    }
+
     /// Takes the row if one of the files is missing it. A row with a mark that no file wants is stored already.
     pub fn offer(&mut self, target: &Target, shard: &ShardId, row: RowIn<'_>) -> bool {
         let Some(candidates) = self.by_target.get(target) else { return false };
@@ -121,7 +126,7 @@ impl Redo {
                 Naming { writer: &pending.by, cut: pending.cut, file: pending.number, reason: pending.file.reason };
             let made = make(&pending.buffer, shards, rules, naming)?;
             compare(&pending, &made, may_miss)?;
-            for (store, path, bytes) in objects(lake, made) {
+            for (store, path, bytes) in objects(lake, made)? {
                 store.put(&path, bytes).await?;
             }
         }
