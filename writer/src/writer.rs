@@ -296,9 +296,7 @@ impl Writer {
     }
 
     fn pushed(&self, intake: &mut Intake, pushed: Pushed, position: &Position) {
-        if pushed.memory > 0 {
-            self.shared.budget.take(pushed.memory);
-        }
+        self.shared.budget.take(pushed.memory);
         if pushed.first_of_shard {
             self.shared.shards.hold(&intake.shard, &intake.before);
         }
