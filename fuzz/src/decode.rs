@@ -1,10 +1,11 @@
 //! Bytes of a record through decode, keys and guard.
 //!
-//! Decode says what an independent JSON recogniser says; an event that has a partition lies in it and nowhere else.
+//! Decode, and what takes an event apart, say what an independent JSON recogniser says; an event that has a partition lies in it and
+//! nowhere else.
 
 use std::cell::RefCell;
 
-use ingest::decode::decode;
+use ingest::decode::{decode, take_apart};
 use ingest::route::Router;
 use object_store::path::Path;
 use schemas::hive;
@@ -14,6 +15,7 @@ use schemas::reject::Reason;
 use schemas::rules::{ParquetSettings, Rules};
 use schemas::table::TableSpec;
 use writer::encode::DEPTH_MAX;
+use writer::tape::{NODES_MAX, Tape};
 
 use super::json::recognise;
 
@@ -85,6 +87,7 @@ pub fn run(data: &[u8]) {
         Some(_) => None,
     };
     assert_eq!(reason, expected);
+    comes_apart(data, expected.is_none());
     ROUTER.with_borrow_mut(|router| {
         let documents = router.documents(data);
         for event in documents.events(&Position::zero()) {
@@ -94,6 +97,22 @@ pub fn run(data: &[u8]) {
             }
         }
     });
+}
+
+/// An event is taken apart, nothing else is, and each of its nodes is a JSON text of its own.
+fn comes_apart(data: &[u8], is_event: bool) {
+    let mut nodes = Vec::new();
+    let text = take_apart(data, &mut nodes);
+    // Every node takes a byte or more.
+    assert!(text.is_some() == is_event || data.len() > NODES_MAX);
+    let Some(text) = text else { return };
+    let tape = Tape::of(text, &nodes);
+    assert_eq!(nodes[0].span as usize, nodes.len());
+    for (number, node) in nodes.iter().enumerate() {
+        assert!(recognise(tape.text_of(node).as_bytes()).is_some() && number + node.span as usize <= nodes.len());
+    }
+    let members = tape.members().map(|(_, value)| 1 + value.span as usize);
+    assert_eq!(1 + members.sum::<usize>(), nodes.len(), "nodes that are in no member");
 }
 
 fn lies_below_the_table(path: &str) {

@@ -130,11 +130,11 @@ fn guard(bench: &Bench) -> usize {
 fn route(bench: &Bench) -> usize {
     let mut router = bench.router();
     let position = Position::from_numbers(1, 0);
-    let mut one = |event: &String| {
+    let one = |event: &String| {
         let documents = router.documents(event.as_bytes());
         documents.events(&position).map(|event| router.route(&event, ARRIVED_AT).expect("a row").len()).sum::<usize>()
     };
-    bench.events.iter().map(&mut one).sum()
+    bench.events.iter().map(one).sum()
 }
 
 /// Rows into the buffers of 600 partitions.

@@ -20,3 +20,4 @@ pub mod projection;
 pub mod reject;
 pub mod rules;
 pub mod table;
+pub mod target;

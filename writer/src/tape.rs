@@ -71,11 +71,6 @@ impl<'a> Tape<'a> {
         self.nodes
     }
 
-    /// The object.
-    pub fn root(&self) -> &'a Node {
-        &self.nodes[0]
-    }
-
     /// The text of a value, or of a name with its quotes.
     #[inline]
     pub fn text_of(&self, node: &Node) -> &'a str {

@@ -26,6 +26,10 @@ impl Budget {
     }
 
     pub fn take(&self, bytes: u64) {
+        // Nearly every row finds room in its buffer's chunk.
+        if bytes == 0 {
+            return;
+        }
         self.used.fetch_add(bytes, Ordering::AcqRel);
     }
 

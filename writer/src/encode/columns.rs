@@ -223,7 +223,7 @@ fn string(value: Value<'_>) -> Option<Cow<'_, str>> {
     match value.kind {
         Kind::String => Some(Cow::Borrowed(value.inner())),
         Kind::EscapedString => {
-            let mut text = Vec::with_capacity(value.text.len());
+            let mut text = Vec::with_capacity(value.text().len());
             unescape(value.inner(), Lone::Refuse, &mut text).ok()?;
             String::from_utf8(text).ok().map(Cow::Owned)
         }
@@ -233,7 +233,7 @@ fn string(value: Value<'_>) -> Option<Cow<'_, str>> {
 
 /// The text of a number, or of a string that may be one.
 fn numeric(value: Value<'_>) -> Option<Cow<'_, str>> {
-    if value.kind == Kind::Number { Some(Cow::Borrowed(value.text)) } else { string(value) }
+    if value.kind == Kind::Number { Some(Cow::Borrowed(value.text())) } else { string(value) }
 }
 
 fn integer(value: Value<'_>) -> Option<i64> {
@@ -246,7 +246,11 @@ fn decimal(data_type: &DataType, value: Value<'_>) -> Option<i128> {
 }
 
 fn timestamp(value: Value<'_>) -> Option<i64> {
-    if value.kind == Kind::Number { time::timestamp_number(value.text) } else { time::timestamp_text(&string(value)?) }
+    if value.kind == Kind::Number {
+        time::timestamp_number(value.text())
+    } else {
+        time::timestamp_text(&string(value)?)
+    }
 }
 
 /// `true` and `false`, also as strings in any case, as Firehose's OpenX deserializer takes them.

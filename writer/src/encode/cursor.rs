@@ -13,34 +13,44 @@ use crate::tape::{Node, Tape};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Broken;
 
-/// One value and its text as received, quotes and brackets included.
+/// One value. Small, and made without looking at the text: most values are only passed by.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Value<'a> {
     pub(super) kind: Kind,
-    pub(super) text: &'a str,
-    /// Where the text begins in the event.
-    at: usize,
-    /// What is inside, if the event is taken apart.
+    /// Which of the nodes it is.
+    node: u32,
+    /// Of the event; none if it is not taken apart. Then `event` is the text of this value alone.
     nodes: &'a [Node],
+    event: &'a str,
 }
 
 impl<'a> Value<'a> {
     /// An event.
     pub(super) fn of(tape: Tape<'a>) -> Self {
-        let root = tape.root();
-        Value { kind: root.kind, text: tape.text_of(root), at: root.start as usize, nodes: &tape.nodes()[1..] }
+        Value { kind: Kind::Object, node: 0, nodes: tape.nodes(), event: tape.text() }
     }
 
     /// A value of which only the text is known.
     pub(super) fn of_text(kind: Kind, text: &'a str) -> Self {
-        Value { kind, text, at: 0, nodes: &[] }
+        Value { kind, node: 0, nodes: &[], event: text }
+    }
+
+    /// As received, quotes and brackets included.
+    #[inline]
+    pub(super) fn text(self) -> &'a str {
+        match self.nodes.get(self.node as usize) {
+            Some(node) => &self.event[node.start as usize..node.end as usize],
+            None => self.event,
+        }
     }
 
     /// Between the quotes of a string; anything else as it is.
+    #[inline]
     pub(super) fn inner(self) -> &'a str {
+        let text = self.text();
         match self.kind {
-            Kind::String | Kind::EscapedString => &self.text[1..self.text.len() - 1],
-            _ => self.text,
+            Kind::String | Kind::EscapedString => &text[1..text.len() - 1],
+            _ => text,
         }
     }
 
@@ -49,18 +59,12 @@ impl<'a> Value<'a> {
     }
 
     /// The value at a place inside this one.
+    #[inline]
     pub(super) fn inside(self, place: Place) -> Value<'a> {
         match place {
-            Place::Node(index) => self.node(index),
-            Place::Text { start, end, kind } => Value::of_text(kind, &self.text[start..end]),
+            Place::Node(node) => Value { kind: self.nodes[node as usize].kind, node, ..self },
+            Place::Text { start, end, kind } => Value::of_text(kind, &self.event[start..end]),
         }
-    }
-
-    fn node(self, index: usize) -> Value<'a> {
-        let node = &self.nodes[index];
-        let (start, end) = (node.start as usize, node.end as usize);
-        let nodes = &self.nodes[index + 1..index + node.span as usize];
-        Value { kind: node.kind, text: &self.text[start - self.at..end - self.at], at: start, nodes }
     }
 }
 
@@ -68,7 +72,7 @@ impl<'a> Value<'a> {
 /// row.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Place {
-    Node(usize),
+    Node(u32),
     Text { start: usize, end: usize, kind: Kind },
 }
 
@@ -193,8 +197,8 @@ impl<'a> Cursor<'a> {
 /// Inside of a container.
 #[derive(Debug)]
 enum Walk<'a> {
-    /// From node to node; the number of the next one.
-    Nodes(usize),
+    /// From node to node: the next one, and the first behind the container.
+    Nodes(u32, u32),
     Text {
         cursor: Cursor<'a>,
         first: bool,
@@ -203,10 +207,10 @@ enum Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn into(container: Value<'a>, open: u8) -> Result<Self, Broken> {
-        if !container.nodes.is_empty() {
-            return Ok(Walk::Nodes(0));
+        if let Some(node) = container.nodes.get(container.node as usize) {
+            return Ok(Walk::Nodes(container.node + 1, container.node + node.span));
         }
-        let mut cursor = Cursor { text: container.text, at: 0 };
+        let mut cursor = Cursor { text: container.event, at: 0 };
         cursor.expect(open)?;
         Ok(Walk::Text { cursor, first: true })
     }
@@ -227,27 +231,32 @@ impl<'a> Members<'a> {
     #[inline]
     pub(super) fn next(&mut self) -> Result<Option<Member<'a>>, Broken> {
         let (name_place, value_place) = match &mut self.walk {
-            Walk::Nodes(at) if *at == self.object.nodes.len() => return Ok(None),
-            Walk::Nodes(at) => {
+            Walk::Nodes(at, end) if at == end => return Ok(None),
+            Walk::Nodes(at, _) => {
                 let name = *at;
-                *at += 1 + self.object.nodes[name + 1].span as usize;
+                *at += 1 + self.object.nodes[name as usize + 1].span;
                 (Place::Node(name), Place::Node(name + 1))
             }
-            Walk::Text { cursor, first } => {
-                if !cursor.another(std::mem::replace(first, false), b'}')? {
-                    return Ok(None);
-                }
-                let name_place = cursor.place()?;
-                if !matches!(name_place, Place::Text { kind: Kind::String | Kind::EscapedString, .. }) {
-                    return Err(Broken);
-                }
-                cursor.expect(b':')?;
-                (name_place, cursor.place()?)
-            }
+            Walk::Text { cursor, first } => match next_member(cursor, first)? {
+                Some(places) => places,
+                None => return Ok(None),
+            },
         };
         let (name, value) = (self.object.inside(name_place), self.object.inside(value_place));
         Ok(Some(Member { name, value, name_place, value_place }))
     }
+}
+
+fn next_member(cursor: &mut Cursor<'_>, first: &mut bool) -> Result<Option<(Place, Place)>, Broken> {
+    if !cursor.another(std::mem::replace(first, false), b'}')? {
+        return Ok(None);
+    }
+    let name = cursor.place()?;
+    if !matches!(name, Place::Text { kind: Kind::String | Kind::EscapedString, .. }) {
+        return Err(Broken);
+    }
+    cursor.expect(b':')?;
+    Ok(Some((name, cursor.place()?)))
 }
 
 /// The items of an array.
@@ -262,12 +271,13 @@ impl<'a> Items<'a> {
         Ok(Items { walk: Walk::into(array, b'[')?, array })
     }
 
+    #[inline]
     pub(super) fn next(&mut self) -> Result<Option<Value<'a>>, Broken> {
         let place = match &mut self.walk {
-            Walk::Nodes(at) if *at == self.array.nodes.len() => return Ok(None),
-            Walk::Nodes(at) => {
+            Walk::Nodes(at, end) if at == end => return Ok(None),
+            Walk::Nodes(at, _) => {
                 let item = *at;
-                *at += self.array.nodes[item].span as usize;
+                *at += self.array.nodes[item as usize].span;
                 Place::Node(item)
             }
             Walk::Text { cursor, first } => {
@@ -361,7 +371,7 @@ mod tests {
         let mut members = Members::of(Value::of_text(Kind::Object, text))?;
         let mut found = vec![];
         while let Some(m) = members.next()? {
-            found.push((readable(m.name), m.value.kind, m.value.text.to_string()));
+            found.push((readable(m.name), m.value.kind, m.value.text().to_string()));
         }
         Ok(found)
     }

@@ -69,7 +69,7 @@ impl Fault {
 fn shown(value: Value<'_>) -> String {
     match value.kind {
         Kind::String | Kind::EscapedString => format!("\"{}\"", quote(&readable(value))),
-        _ => quote(value.text),
+        _ => quote(value.text()),
     }
 }
 

@@ -216,7 +216,6 @@ impl State {
             column.header = Some(value);
             return Ok(());
         };
-        let plain = value.len();
         let header =
             Header::parse(&header).ok_or_else(|| ParquetError::General("a page header of another form".into()))?;
         let data = match &self.contexts {
@@ -230,7 +229,8 @@ impl State {
             _ => value,
         };
         let is_dictionary = header.page_type == DICTIONARY_PAGE;
-        column.pages.push(Page { is_dictionary, plain, header: header.with_length(data.len()), data });
+        let (plain, header) = (header.plain as usize, header.with_length(data.len()));
+        column.pages.push(Page { is_dictionary, plain, header, data });
         Ok(())
     }
 }

@@ -175,9 +175,9 @@ fn write_position(row: &Row<'_>, out: &mut Vec<u8>) {
 fn write_rest(unread: &[Unread<'_>], out: &mut Vec<u8>) {
     for (index, member) in unread.iter().enumerate() {
         out.push(if index == 0 { b'{' } else { b',' });
-        out.extend_from_slice(member.name.text.as_bytes());
+        out.extend_from_slice(member.name.text().as_bytes());
         out.push(b':');
-        out.extend_from_slice(member.value.text.as_bytes());
+        out.extend_from_slice(member.value.text().as_bytes());
     }
     out.push(b'}');
 }
@@ -217,7 +217,7 @@ impl Unread<'_> {
     /// It was taken after all, case aside.
     fn is_read(&self, slots: &[Slot<'_>]) -> bool {
         let taken = self.slot.and_then(|slot| slots[slot].value);
-        taken.is_some_and(|value| std::ptr::eq(value.text.as_ptr(), self.value.text.as_ptr()))
+        taken.is_some_and(|value| std::ptr::eq(value.text().as_ptr(), self.value.text().as_ptr()))
     }
 
     /// The name, readable.

@@ -67,9 +67,7 @@ impl Writer {
     fn take_in(&mut self, intake: &Intake, output: Output, path: &str, given: Given<'_>) {
         let row = self.row_of(intake.index, given);
         let pushed = self.buffers.push(output, path, row, &intake.before, intake.now);
-        if pushed.memory > 0 {
-            self.shared.budget.take(pushed.memory);
-        }
+        self.shared.budget.take(pushed.memory);
         if pushed.first_of_shard {
             self.shared.shards.hold(&intake.shard, &intake.before);
         }
