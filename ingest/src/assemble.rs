@@ -25,6 +25,7 @@ use crate::source::intake::{IntakeSettings, IntakeSource};
 use crate::source::kcl::{KclCounters, KclSource};
 use crate::source::kinesis::{KinesisCounters, KinesisSettings, KinesisSource};
 use crate::source::loss::AcceptedLoss;
+use crate::source::replay::plan;
 use crate::source::split::Task;
 use crate::source::{Source, SourceError};
 
@@ -55,8 +56,10 @@ pub struct Opened {
 /// Which shards are this process's to take over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Share {
-    /// Its part of a static split.
+    /// Its part of a static split of what live sources have read.
     Task(Task),
+    /// Its part of the shards of one replay, whose names begin with this.
+    Replay { shards: String, task: Task },
     /// This one: beside it there are other processes with other journals.
     Only(ShardId),
     /// None at the start: each is claimed when it is assigned.
@@ -66,7 +69,9 @@ pub enum Share {
 impl Share {
     fn has(&self, shard: &ShardId) -> bool {
         match self {
-            Share::Task(task) => task.has(shard),
+            // A replay runs beside it, and its shards are for whoever goes on with that.
+            Share::Task(task) => !plan::is_replays(shard) && task.has(shard),
+            Share::Replay { shards, task } => shard.as_str().starts_with(shards) && task.has(shard),
             Share::Only(own) => own == shard,
             Share::Assigned => false,
         }

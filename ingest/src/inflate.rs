@@ -4,7 +4,7 @@
 //! another compression.
 
 use std::borrow::Cow;
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
 use schemas::reject::{Reason, Reject};
 use schemas::rules::DecodeSettings;
@@ -16,14 +16,15 @@ const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 /// Behind a first byte of 0x50 to 0x5f: a zstd frame that decoders pass over (RFC 8878, 3.1.2). Some tools put one in front.
 const ZSTD_SKIPPABLE: &[u8] = &[0x2a, 0x4d, 0x18];
 
+/// A way to compress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
+pub enum Format {
     Gzip,
     Zstd,
 }
 
 impl Format {
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Format::Gzip => "gzip",
             Format::Zstd => "zstd",
@@ -49,7 +50,8 @@ pub fn text<'a>(data: &'a [u8], settings: &DecodeSettings) -> Result<Cow<'a, [u8
     }
 }
 
-fn format(data: &[u8]) -> Option<Format> {
+/// Whether the data is compressed, by its first four bytes.
+pub fn format(data: &[u8]) -> Option<Format> {
     match data {
         _ if data.starts_with(GZIP) => Some(Format::Gzip),
         _ if data.starts_with(ZSTD) => Some(Format::Zstd),
@@ -61,12 +63,22 @@ fn format(data: &[u8]) -> Option<Format> {
 fn decompress(data: &[u8], format: Format, limit: u64) -> io::Result<Vec<u8>> {
     match format {
         Format::Gzip => read(flate2::bufread::MultiGzDecoder::new(data), limit),
-        Format::Zstd => {
-            let mut decoder = zstd::Decoder::with_buffer(data)?;
-            decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
-            read(decoder, limit)
-        }
+        Format::Zstd => read(unzstd(data)?, limit),
     }
+}
+
+fn unzstd<R: BufRead>(data: R) -> io::Result<zstd::Decoder<'static, R>> {
+    let mut decoder = zstd::Decoder::with_buffer(data)?;
+    decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
+    Ok(decoder)
+}
+
+/// Decompresses as it is read: of any length, with the window's bound on memory alone.
+pub fn reader(data: impl BufRead + Send + 'static, format: Format) -> io::Result<Box<dyn Read + Send>> {
+    Ok(match format {
+        Format::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(data)),
+        Format::Zstd => Box::new(unzstd(data)?),
+    })
 }
 
 /// Everything, or one byte more than the limit.

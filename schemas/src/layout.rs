@@ -59,6 +59,11 @@ pub fn rules(fingerprint: &str) -> String {
     format!("configs/{fingerprint}.json")
 }
 
+/// One page of what replays read.
+pub fn replay_page(number: u64) -> String {
+    format!("replay/{number:06}.ndjson.zst")
+}
+
 /// What the start-up probe writes, and removes.
 pub fn probe(writer: &str) -> String {
     format!("probe/{writer}.json")

@@ -8,12 +8,14 @@ pub mod encode;
 pub mod error;
 pub mod inventory;
 pub mod metrics;
+pub mod objects;
 pub mod progress;
 pub mod settings;
 pub mod shared;
 pub mod store;
 pub mod store_local;
 pub mod tape;
+pub mod verify;
 mod writer;
 
 pub use writer::{Given, Intake, Opened, Scope, Taken, Writer, is_cut};

@@ -15,6 +15,8 @@ pub enum Kind {
     Environment,
     /// Nobody: another writer has taken over.
     Fenced,
+    /// Nobody: a signal came before the end.
+    Stopped,
     /// Nobody: who read our stdout has seen enough.
     OutputClosed,
 }
@@ -26,6 +28,7 @@ impl Kind {
             Kind::Input => 1,
             Kind::Environment => 3,
             Kind::Fenced => 4,
+            Kind::Stopped => 130,
         }
     }
 
@@ -34,6 +37,7 @@ impl Kind {
             Kind::Input => "input",
             Kind::Environment => "environment",
             Kind::Fenced => "fenced",
+            Kind::Stopped => "stopped",
             Kind::OutputClosed => "output_closed",
         }
     }

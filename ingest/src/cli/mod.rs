@@ -7,10 +7,14 @@ pub mod demo;
 mod demo_summary;
 mod error;
 pub mod explain;
+mod replay;
+mod replay_dry;
+mod replay_progress;
 pub mod run;
 pub mod shard;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -21,6 +25,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::config::{self, Config};
 use crate::logs::LogFormat;
 use crate::source::loss::AcceptedLoss;
+use crate::source::replay::dates::Day;
 use crate::source::split::Task;
 pub use error::{CliError, Kind};
 
@@ -36,7 +41,7 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 input or configuration is wrong, 2 usage, 3 the environment failed after retries, \
-    4 fenced by another writer, 130 stopped at once by a second signal";
+    4 fenced by another writer, 130 stopped by a signal before the end";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -45,6 +50,10 @@ pub enum Command {
     Demo(DemoArgs),
     /// Consume until stopped
     Run(RunArgs),
+    /// Read raw objects once: our archive, Firehose's backups and error objects, NDJSON, CloudTrail; goes on where it was stopped
+    Replay(ReplayArgs),
+    /// Tell whether another table holds the same rows, by shard and position
+    Verify(VerifyArgs),
     /// Tell every problem of a configuration: fields, keys, table, projection, stores
     Check(CheckArgs),
     /// Tell for each event where it would go and why, one JSON line each
@@ -79,6 +88,41 @@ pub struct RunArgs {
     /// retention took what stood between two positions, SHARD:FROM- for all that is missing behind one; can be repeated
     #[arg(long, value_name = "LOSS")]
     pub accept_loss: Vec<AcceptedLoss>,
+}
+
+/// Arguments of `replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// The configuration file; its source is not used
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// What to read: s3://bucket/prefix/, file:///folder/ or a path, of a folder or of one object
+    #[arg(value_name = "URL")]
+    pub url: String,
+    /// Only objects of this day (UTC) or later: by the first date in their name, else by when they were last modified
+    #[arg(long, value_name = "DATE")]
+    pub from: Option<Day>,
+    /// Only objects of this day or earlier
+    #[arg(long, value_name = "DATE")]
+    pub to: Option<Day>,
+    /// Read this process's part only: process I of N, counted from 0. Left out, the variables of an array job say it:
+    /// AWS_BATCH_JOB_ARRAY_INDEX and _SIZE, JOB_COMPLETION_INDEX and JOB_COMPLETIONS
+    #[arg(long, value_name = "I/N")]
+    pub task: Option<Task>,
+    /// Tell what would be read and, from a sample, what would come of it; write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The configuration file; its table is the one that is compared
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// The other table: s3://bucket/prefix/, file:///folder/ or a path
+    #[arg(long, value_name = "ROOT")]
+    pub against: String,
 }
 
 /// Arguments of `check`.
@@ -157,6 +201,8 @@ pub async fn execute(command: Command) -> Result<(), CliError> {
     match command {
         Command::Demo(args) => demo::run(args).await,
         Command::Run(args) => Box::pin(run::run(args)).await,
+        Command::Replay(args) => Box::pin(replay::run(args, &mut out)).await,
+        Command::Verify(args) => verify::run(&args, &mut out).await,
         Command::Check(args) => check::run(&args, &mut out).await,
         Command::Explain(args) => explain::run(&args, &mut out),
         Command::Ddl(args) => ddl::run(&args, &mut out),

@@ -6,6 +6,7 @@ pub mod intake;
 pub mod kcl;
 pub mod kinesis;
 pub mod loss;
+pub mod replay;
 pub mod split;
 
 use async_trait::async_trait;

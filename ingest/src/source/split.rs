@@ -11,6 +11,10 @@ use schemas::position::ShardId;
 /// Most processes of one split.
 pub const TASKS_MAX: u32 = 10_000;
 
+/// Variables in which orchestrators tell the process its number and how many there are.
+const ARRAY_JOBS: [(&str, &str); 2] =
+    [("AWS_BATCH_JOB_ARRAY_INDEX", "AWS_BATCH_JOB_ARRAY_SIZE"), ("JOB_COMPLETION_INDEX", "JOB_COMPLETIONS")];
+
 /// One of `of` processes, the first one 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Task {
@@ -21,6 +25,18 @@ pub struct Task {
 impl Task {
     /// The only process.
     pub const WHOLE: Task = Task { index: 0, of: 1 };
+
+    /// What an array job's variables say: AWS Batch's, then Kubernetes' (whose size is set by whoever writes the job).
+    pub fn from_env(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Option<Task>, String> {
+        for (index, size) in ARRAY_JOBS {
+            let Some(number) = lookup(index) else { continue };
+            let Some(of) = lookup(size) else {
+                return Err(format!("{index} is set and {size} is not: write --task {number}/N"));
+            };
+            return format!("{number}/{of}").parse().map(Some).map_err(|e| format!("{index}, {size}: {e}"));
+        }
+        Ok(None)
+    }
 
     /// Whether a shard is this process's to read.
     ///
@@ -73,6 +89,20 @@ mod tests {
         }
         assert!(Task { index: 1, of: 4 }.has(&ShardId::new("s:shardId-000000000005")));
         assert!(Task::WHOLE.has(&ShardId::new("s:shardId-000000000005")));
+    }
+
+    #[test]
+    fn an_array_job_says_which_task_it_is() {
+        let of = |set: &'static [(&str, &str)]| {
+            Task::from_env(&move |name| set.iter().find(|(n, _)| *n == name).map(|(_, value)| value.to_string()))
+        };
+        assert_eq!(of(&[]), Ok(None));
+        let batch = of(&[("AWS_BATCH_JOB_ARRAY_INDEX", "2"), ("AWS_BATCH_JOB_ARRAY_SIZE", "4")]);
+        assert_eq!(batch, Ok(Some(Task { index: 2, of: 4 })));
+        let kubernetes = of(&[("JOB_COMPLETION_INDEX", "0"), ("JOB_COMPLETIONS", "3")]);
+        assert_eq!(kubernetes, Ok(Some(Task { index: 0, of: 3 })));
+        assert!(of(&[("JOB_COMPLETION_INDEX", "1")]).expect_err("no size").contains("write --task 1/N"));
+        assert!(of(&[("JOB_COMPLETION_INDEX", "3"), ("JOB_COMPLETIONS", "3")]).expect_err("from 0").contains("2/3"));
     }
 
     #[test]

@@ -1,0 +1,192 @@
+//! One lane read in order: its objects to chained batches.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use schemas::position::{Position, ShardId, Span};
+use tokio::sync::mpsc;
+use writer::objects::Objects;
+
+use super::counters::ReplayCounters;
+use super::format::Raw;
+use super::frame::pack;
+use super::object::{Broken, Missing, Raws, Records, fetch};
+use super::plan::Planned;
+use crate::record::{Batch, Record};
+use crate::source::SourceError;
+
+/// A shard of a replay.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) shard: ShardId,
+    pub(super) planned: Arc<[Planned]>,
+    pub(super) objects: Objects,
+    pub(super) counters: Arc<ReplayCounters>,
+}
+
+/// How far to read.
+#[derive(Debug, Clone)]
+pub(super) enum Until {
+    TheEnd,
+    /// Up to this record, which was read before: what is no longer there is lost.
+    Position(Position),
+}
+
+impl Lane {
+    /// Sends every record behind `after`, object by object.
+    pub(super) async fn read(self, after: Position, until: Until, out: mpsc::Sender<Batch>) -> Result<(), SourceError> {
+        let mut from = after;
+        let (planned, first) = (self.planned.clone(), self.planned.partition_point(|object| object.end() <= from));
+        if let Until::TheEnd = until {
+            planned[..first].iter().for_each(|object| self.counters.object_done(object.size));
+        }
+        for object in &planned[first..] {
+            if matches!(&until, Until::Position(to) if from >= *to) {
+                return Ok(());
+            }
+            let raws = fetch(&self.objects, object, &self.counters);
+            let reading = Reading {
+                shard: self.shard.clone(),
+                object: object.clone(),
+                from: from.clone(),
+                to: match &until {
+                    Until::Position(to) if *to < object.end() => Some(to.clone()),
+                    _ => None,
+                },
+                out: out.clone(),
+                counters: self.counters.clone(),
+            };
+            let done = tokio::task::spawn_blocking(move || reading.run(raws)).await;
+            let done = done.map_err(|e| self.failed("reading", object, &e))?;
+            from = match done {
+                Ok(through) => through,
+                Err(Ended::Closed) => return Err(SourceError::Closed),
+                Err(Ended::Broken(through, why)) => self.broken(object, through, why, &until, &out).await?,
+            };
+            self.counters.object_done(0);
+        }
+        Ok(())
+    }
+
+    fn failed(&self, doing: &str, object: &Planned, cause: &dyn std::fmt::Display) -> SourceError {
+        let doing = format!("{doing} {}", self.objects.url_of(&object.path));
+        SourceError::Environment { doing, message: cause.to_string() }
+    }
+
+    /// An object that is not there as it was planned, or not whole. What was read before is lost; what was not is told and passed
+    /// over, for good.
+    async fn broken(
+        &self,
+        object: &Planned,
+        through: Position,
+        why: Broken,
+        until: &Until,
+        out: &mpsc::Sender<Batch>,
+    ) -> Result<Position, SourceError> {
+        let url = self.objects.url_of(&object.path);
+        let records = if through < object.position(1) { 0 } else { through.sub() };
+        let (what, do_what) = match why {
+            Broken::Missing(Missing::Failed(error)) => return Err(self.failed("reading", object, &error)),
+            Broken::Missing(Missing::Changed) => (
+                format!("is another object than when it was planned (etag {} then)", object.etag),
+                "copy it to a name of its own to have it read",
+            ),
+            Broken::Missing(Missing::Gone) => ("is gone".into(), "put it back under another name to have it read"),
+            Broken::Text(error) => (
+                format!("is broken: {}", error.to_string().to_ascii_lowercase()),
+                "put it whole under another name to have it read",
+            ),
+        };
+        // A broken text is broken at the same place each time: what stands before it comes again.
+        if let Until::Position(to) = until
+            && through < *to
+        {
+            let message = format!("{url} {what}, and records of it were read and not stored");
+            return Err(SourceError::Lost { shard: self.shard.clone(), after: through, first: None, message });
+        }
+        self.counters.problem(format!("{url} {what}; {records} records of it were read; {do_what}"));
+        let batch = batch(&self.shard, Span::new(through, object.end()), Vec::new());
+        out.send(batch).await.map_err(|_| SourceError::Closed)?;
+        Ok(object.end())
+    }
+}
+
+fn batch(shard: &ShardId, span: Span, records: Vec<Record>) -> Batch {
+    Batch { shard: shard.clone(), span, records, behind_ms: None, seen_at: None, last: false, permit: None }
+}
+
+/// One object on its own thread.
+struct Reading {
+    shard: ShardId,
+    object: Planned,
+    from: Position,
+    /// The last record that is wanted, where that is not all of them.
+    to: Option<Position>,
+    out: mpsc::Sender<Batch>,
+    counters: Arc<ReplayCounters>,
+}
+
+enum Ended {
+    Closed,
+    /// Everything up to this position was sent.
+    Broken(Position, Broken),
+}
+
+impl Reading {
+    /// Sends what is wanted of the object; gives the position through which it did.
+    fn run(mut self, raws: Raws) -> Result<Position, Ended> {
+        let mut records = Records::open(raws).map_err(|broken| Ended::Broken(self.from.clone(), broken))?;
+        loop {
+            let mut taken = Taken::default();
+            let more = records.portion(&mut |number, raw| self.take(number, &raw, &mut taken));
+            let more = match more {
+                Ok(more) => more && !taken.enough,
+                Err(broken) => return Err(Ended::Broken(self.from, broken)),
+            };
+            let last = taken.places.last().map_or_else(|| self.from.clone(), |(position, ..)| position.clone());
+            // Behind the last record the object is done with, and need not be looked at again.
+            let to = match (more, &self.to) {
+                (false, None) => self.object.end(),
+                (false, Some(to)) => to.clone(),
+                (true, _) => last,
+            };
+            let span = Span::new(std::mem::replace(&mut self.from, to.clone()), to);
+            let records = taken.records();
+            self.counters.records.fetch_add(records.len() as u64, Ordering::Relaxed);
+            self.out.blocking_send(batch(&self.shard, span, records)).map_err(|_| Ended::Closed)?;
+            if !more {
+                return Ok(self.from);
+            }
+        }
+    }
+
+    fn take(&self, number: u64, raw: &Raw<'_>, taken: &mut Taken) {
+        let position = self.object.position(number);
+        taken.enough |= self.to.as_ref().is_some_and(|to| *to <= position);
+        // A record that reading begins within is behind that place, and is given once more.
+        if position <= self.from || self.to.as_ref().is_some_and(|to| position > *to) {
+            return;
+        }
+        let start = taken.packed.len();
+        pack(&mut taken.packed, &raw.data, raw.origin().as_ref());
+        taken.places.push((position, raw.arrived_at.unwrap_or(self.object.modified), start..taken.packed.len()));
+    }
+}
+
+/// Records of one portion.
+#[derive(Default)]
+struct Taken {
+    packed: Vec<u8>,
+    places: Vec<(Position, i64, std::ops::Range<usize>)>,
+    /// The last one that is wanted has come.
+    enough: bool,
+}
+
+impl Taken {
+    fn records(self) -> Vec<Record> {
+        let all = Bytes::from(self.packed);
+        let record = |(position, arrived_at, range)| Record { position, arrived_at, data: Bytes::slice(&all, range) };
+        self.places.into_iter().map(record).collect()
+    }
+}

@@ -1,0 +1,158 @@
+//! The records of one object: read in blocks ahead, decompressed, cut, handed over in portions. Memory does not grow with the
+//! object.
+
+use std::io::{self, Read};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use writer::error::WriterError;
+use writer::objects::{Block, Objects};
+
+use super::counters::ReplayCounters;
+use super::cutter::Cutter;
+use super::format::{Format, Raw};
+use super::plan::Planned;
+use super::text::{fill, text};
+
+/// Bytes of one request.
+const BLOCK: u64 = 4 << 20;
+/// Blocks that wait to be decompressed.
+const BLOCKS_AHEAD: usize = 2;
+/// Text that is looked at once; the first of it tells the format.
+const PORTION: usize = 1 << 20;
+
+/// Why the bytes of an object end before their end.
+#[derive(Debug)]
+pub enum Missing {
+    Changed,
+    Gone,
+    Failed(WriterError),
+}
+
+type Fetched = Result<Bytes, Missing>;
+
+/// Fetches an object block by block, as fast as they are taken.
+pub fn fetch(objects: &Objects, planned: &Planned, counters: &Arc<ReplayCounters>) -> Raws {
+    let (send, blocks) = mpsc::channel::<Fetched>(BLOCKS_AHEAD);
+    let (objects, planned, counters) = (objects.clone(), planned.clone(), counters.clone());
+    tokio::spawn(async move {
+        let mut at = 0;
+        while at < planned.size {
+            let range = at..(at + BLOCK).min(planned.size);
+            at = range.end;
+            let length = range.end - range.start;
+            let fetched = match objects.block(&planned.path, &planned.etag, range).await {
+                Ok(Block::Bytes(bytes)) if bytes.len() as u64 == length => Ok(bytes),
+                Ok(Block::Bytes(_) | Block::Changed) => Err(Missing::Changed),
+                Ok(Block::Gone) => Err(Missing::Gone),
+                Err(error) => Err(Missing::Failed(error)),
+            };
+            let ends = fetched.is_err();
+            counters.bytes.fetch_add(if ends { 0 } else { length }, Ordering::Relaxed);
+            if send.send(fetched).await.is_err() || ends {
+                return;
+            }
+        }
+    });
+    Raws { blocks, rest: Bytes::new(), missing: Arc::default() }
+}
+
+/// The bytes of an object, for a thread that may wait.
+#[derive(Debug)]
+pub struct Raws {
+    blocks: mpsc::Receiver<Fetched>,
+    rest: Bytes,
+    missing: Arc<Mutex<Option<Missing>>>,
+}
+
+impl Read for Raws {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.rest.is_empty() {
+            match self.blocks.blocking_recv() {
+                None => return Ok(0),
+                Some(Ok(bytes)) => self.rest = bytes,
+                Some(Err(missing)) => {
+                    *self.missing.lock().unwrap_or_else(PoisonError::into_inner) = Some(missing);
+                    return Err(io::Error::other("the object is not there"));
+                }
+            }
+        }
+        let length = out.len().min(self.rest.len());
+        out[..length].copy_from_slice(&self.rest.split_to(length));
+        Ok(length)
+    }
+}
+
+/// Why an object's records end too early.
+#[derive(Debug)]
+pub enum Broken {
+    Missing(Missing),
+    /// Its compression is broken behind the records so far.
+    Text(io::Error),
+}
+
+/// The records of one object, one after the other. For a thread that may wait.
+pub struct Records {
+    text: Box<dyn Read + Send>,
+    missing: Arc<Mutex<Option<Missing>>>,
+    buffer: Vec<u8>,
+    /// Known from the first portion on.
+    shape: Option<(Format, Cutter)>,
+    /// Of the last record.
+    number: u64,
+    /// Told with the next portion.
+    broken: Option<Broken>,
+}
+
+impl std::fmt::Debug for Records {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Records({:?} {})", self.shape, self.number)
+    }
+}
+
+impl Records {
+    pub fn open(raws: Raws) -> Result<Records, Broken> {
+        let missing = raws.missing.clone();
+        let text = text(raws).map_err(|error| why(&missing, error))?;
+        Ok(Records { text, missing, buffer: Vec::new(), shape: None, number: 0, broken: None })
+    }
+
+    /// Hands the next records with their numbers, from 1, to `each`; `false`: there are no more.
+    pub fn portion(&mut self, each: &mut dyn FnMut(u64, Raw<'_>)) -> Result<bool, Broken> {
+        if let Some(broken) = self.broken.take() {
+            return Err(broken);
+        }
+        let ended = match fill(&mut *self.text, &mut self.buffer, PORTION) {
+            Ok(ended) => ended,
+            // What came before it counts.
+            Err(error) => {
+                self.broken = Some(why(&self.missing, error));
+                false
+            }
+        };
+        let (format, cutter) = self.shape.get_or_insert_with(|| {
+            let format = Format::of(&self.buffer);
+            (format, Cutter::new(format.shape()))
+        });
+        let cuts = cutter.cut(&self.buffer, ended);
+        for record in cuts.records {
+            self.number += 1;
+            each(self.number, Raw::of(*format, &self.buffer[record]));
+        }
+        self.buffer.drain(..cuts.done);
+        Ok(!ended)
+    }
+
+    /// What the object holds, as far as it is known.
+    pub fn format(&self) -> Option<Format> {
+        self.shape.as_ref().map(|(format, _)| *format)
+    }
+}
+
+/// An error of reading is told by who fetches.
+fn why(missing: &Mutex<Option<Missing>>, error: io::Error) -> Broken {
+    let missing = missing.lock().unwrap_or_else(PoisonError::into_inner).take();
+    missing.map_or(Broken::Text(error), Broken::Missing)
+}
