@@ -23,6 +23,7 @@ mod kinesis;
 mod model;
 mod partitions;
 mod poison;
+mod replay;
 mod secured;
 mod simulation;
 mod split;
