@@ -102,8 +102,7 @@ pub struct Carried {
 }
 
 impl Carried {
-    /// Adds what another writer has left. The same cut may come from two logs (a writer that died while it took over has carried
-    /// it into its own): it is done again once.
+    /// Adds what another writer has left. A cut may come from two logs, carried by one that died taking over: it is redone once.
     pub fn add(&mut self, more: Carried) {
         self.shards.extend(more.shards);
         self.foreign.extend(more.foreign);
@@ -158,8 +157,7 @@ impl ShardState {
         self.marks.values().max().filter(|m| **m > self.watermark).unwrap_or(&self.watermark)
     }
 
-    /// What the former owner had begun with: up to the highest mark, and to the end of the record that it lies in. The documents
-    /// of one record are told apart by one set of rules.
+    /// What the former owner had begun with: to the end of the record with the highest mark, which one set of rules tells apart.
     pub fn begun(&self) -> Span {
         Span::new(self.watermark.clone(), self.highest_mark().record())
     }

@@ -72,7 +72,7 @@ fn through_kinesis(lake: Lake, rounds: u32) {
     check(&lake, &put);
 }
 
-fn kill_rounds(lake: &Lake, sections: &str, rounds: u32) {
+pub(crate) fn kill_rounds(lake: &Lake, sections: &str, rounds: u32) {
     let seed: u64 = rand::random();
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);

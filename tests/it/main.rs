@@ -23,6 +23,7 @@ mod kinesis;
 mod model;
 mod partitions;
 mod poison;
+mod replay;
 mod resharding;
 mod secured;
 mod simulation;

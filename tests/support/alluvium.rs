@@ -140,6 +140,7 @@ pub struct Lake {
     pub table: Place,
     pub errors: Place,
     pub state: Place,
+    pub archive: Option<Place>,
     /// `host:port` of its process's admin endpoint: the same over restarts, as the config is.
     pub admin: String,
     /// Where its processes find the store, where that is not the emulator itself.
@@ -155,6 +156,7 @@ impl Lake {
             table: place("table"),
             errors: place("errors"),
             state: place("state"),
+            archive: None,
             folder,
             admin: loopback(),
             endpoint: None,
@@ -171,6 +173,7 @@ impl Lake {
             table: place("table"),
             errors: place("errors"),
             state: place("state"),
+            archive: None,
             admin: loopback(),
             endpoint: None,
         }
@@ -180,7 +183,24 @@ impl Lake {
     pub fn beside(&self) -> Lake {
         let folder = tempfile::Builder::new().prefix("alluvium-").tempdir().expect("a temporary folder");
         let (table, errors, state) = (self.table.clone(), self.errors.clone(), self.state.clone());
-        Lake { folder, table, errors, state, admin: loopback(), endpoint: self.endpoint.clone() }
+        Lake {
+            folder,
+            table,
+            errors,
+            state,
+            archive: self.archive.clone(),
+            admin: loopback(),
+            endpoint: self.endpoint.clone(),
+        }
+    }
+
+    /// Its processes keep every record as it came, beside the table.
+    pub fn with_archive(self) -> Lake {
+        let archive = match &self.table {
+            Place::Folder(table) => Place::Folder(table.with_file_name("archive")),
+            Place::Prefix(bucket, _) => Place::Prefix(bucket.clone(), "archive".into()),
+        };
+        Lake { archive: Some(archive), ..self }
     }
 
     /// Its processes go through this endpoint.
@@ -192,6 +212,9 @@ impl Lake {
     pub fn section(&self) -> String {
         let (url, errors, state) = (self.table.url(), self.errors.url(), self.state.url());
         let mut section = format!("[lake]\nurl = \"{url}\"\nerrors = \"{errors}\"\nstate = \"{state}\"\n");
+        if let Some(archive) = &self.archive {
+            section.push_str(&format!("archive = \"{}\"\n", archive.url()));
+        }
         if let Place::Prefix(..) = self.table {
             let endpoint = self.endpoint.clone().unwrap_or_else(|| ministack().url());
             section.push_str(&format!("endpoint_url = \"{endpoint}\"\nregion = \"us-east-1\"\nallow_http = true\n"));

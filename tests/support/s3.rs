@@ -56,4 +56,9 @@ impl Bucket {
         let path = Path::parse(key).expect("a key that was listed");
         block_on(async { self.store.get(&path).await?.bytes().await }).expect("the object is there").to_vec()
     }
+
+    pub fn put(&self, key: &str, bytes: Vec<u8>) {
+        let path = Path::parse(key).expect("a key of the test's own");
+        block_on(self.store.put(&path, bytes.into())).expect("the bucket takes it");
+    }
 }
