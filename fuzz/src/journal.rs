@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ingest::source::intake::journal::{Journal, JournalError, JournalSettings, MAX_BYTES_LEAST};
 
@@ -50,7 +51,7 @@ pub fn run(data: &[u8]) {
 async fn read(folder: &Path) -> Result<Vec<Record>, JournalError> {
     let directory = folder.to_path_buf();
     let settings = JournalSettings { directory, max_bytes: MAX_BYTES_LEAST, segment_bytes: 1 << 20 };
-    let journal = Journal::open(&settings, [9; 16], Arc::default())?;
+    let journal = open(&settings)?;
     let tip = *journal.tip().borrow();
     let (mut after, mut records) = (tip.released, Vec::new());
     while let Some(chunk) = journal.read(after, tip.durable).await? {
@@ -59,6 +60,18 @@ async fn read(folder: &Path) -> Result<Vec<Record>, JournalError> {
         records.extend(chunk.records.iter().map(|record| (record.arrived_at, record.data.to_vec())));
     }
     Ok(records)
+}
+
+/// A child that another thread of this process starts holds what is open here, the folder's lock too, until it runs its own
+/// program.
+fn open(settings: &JournalSettings) -> Result<Journal, JournalError> {
+    for _ in 0..500 {
+        match Journal::open(settings, [9; 16], Arc::default()) {
+            Err(JournalError::InUse(_)) => std::thread::sleep(Duration::from_millis(10)),
+            opened => return opened,
+        }
+    }
+    Journal::open(settings, [9; 16], Arc::default())
 }
 
 /// What the bytes say the segments hold: headers that belong together, then whatever they say.
