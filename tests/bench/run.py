@@ -139,6 +139,7 @@ def main():
     own = None
     if args.work is None:
         own = args.work = tempfile.mkdtemp(prefix="alluvium-bench-")
+    pathlib.Path(args.work).mkdir(parents=True, exist_ok=True)
     try:
         for shape in args.shapes:
             bench(shape, args)
