@@ -7,6 +7,7 @@
 //! by other bytes.
 //!
 //! `ALLUVIUM_SIM_SEEDS=10000 ALLUVIUM_SIM_FIRST=0 cargo test -p tests --test it simulation::seeds` plays others (`just sim`).
+//! With `ALLUVIUM_SIM_DUMP=folder`, what a failed history has left is written there.
 
 mod notes;
 mod plan;
