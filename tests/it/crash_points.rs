@@ -23,28 +23,12 @@ use schemas::rules::{ParquetSettings, Rules};
 use schemas::table::TableSpec;
 use tests::block_on;
 use tests::listed_source::ListedSource;
-use tests::pipeline::Run;
+use tests::pipeline::{Run, TABLE};
 use writer::settings::{ArchiveSettings, BufferSettings};
 use writer::store::{Lake, Store};
 
 use documents::{DOCUMENTS, is_bad};
 use dying_store::{Death, DyingStore};
-
-const SPEC: &str = r#"
-version = 1
-name = "t"
-database = "d"
-location = "s3://b/t/"
-
-[[column]]
-name = "id"
-type = "bigint"
-
-[[partition]]
-name = "k"
-type = "string"
-projection = { type = "enum", values = ["a", "b", "c"] }
-"#;
 
 fn source() -> ListedSource {
     let shard = |n| documents::of_shard(n).into_iter().map(|record| record.data).collect();
@@ -77,7 +61,7 @@ enum End {
 }
 
 fn rules(key: &str) -> Rules {
-    let spec = TableSpec::parse(SPEC, "t.toml").expect("the spec is right");
+    let spec = TableSpec::parse(TABLE, "t.toml").expect("the spec is right");
     Rules::new(vec![("k".into(), key.into())], &spec, ParquetSettings::default())
 }
 

@@ -18,6 +18,23 @@ use writer::{Scope, Writer};
 
 use crate::listed_source::ListedSource;
 
+/// A table whose rows are told apart by their ids, in three partitions: what histories are played on.
+pub const TABLE: &str = r#"
+version = 1
+name = "t"
+database = "d"
+location = "s3://b/t/"
+
+[[column]]
+name = "id"
+type = "bigint"
+
+[[partition]]
+name = "k"
+type = "string"
+projection = { type = "enum", values = ["a", "b", "c"] }
+"#;
+
 /// One process's worth of work.
 #[derive(Debug)]
 pub struct Run {

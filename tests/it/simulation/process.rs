@@ -16,6 +16,7 @@ use schemas::table::TableSpec;
 use tests::faulty_store;
 use tests::gate::Gate;
 use tests::kinesis_fake::connector;
+use tests::pipeline::TABLE;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use writer::commit::takeover::Taking;
@@ -26,22 +27,6 @@ use writer::{Scope, Writer};
 
 use super::notes::Notes;
 use super::world::{STREAM, World};
-
-const SPEC: &str = r#"
-version = 1
-name = "t"
-database = "d"
-location = "s3://b/t/"
-
-[[column]]
-name = "id"
-type = "bigint"
-
-[[partition]]
-name = "k"
-type = "string"
-projection = { type = "enum", values = ["a", "b", "c"] }
-"#;
 
 /// A process's clock is off by as much.
 const CLOCK_OFF_MS: std::ops::Range<i64> = -2_000..2_000;
@@ -165,7 +150,7 @@ impl Process {
 }
 
 pub(super) fn rules() -> Rules {
-    let spec = TableSpec::parse(SPEC, "t.toml").expect("the spec is right");
+    let spec = TableSpec::parse(TABLE, "t.toml").expect("the spec is right");
     Rules::new(vec![("k".into(), ".k".into())], &spec, ParquetSettings::default())
 }
 
