@@ -43,11 +43,18 @@ impl Reads {
         }
     }
 
+    /// A constant makes nothing of its input. But the way there may fail, and then there is no constant.
+    fn drop(&mut self, input: Origin) -> Origin {
+        self.consume(input.filter(|path| path.len() > 1));
+        None
+    }
+
     /// Notes what the term reads of its input and says where its output comes from.
     fn walk(&mut self, term: &Node<'_>, input: Origin) -> Origin {
         match term {
             Term::Id => input,
-            Term::Num(_) | Term::Var(_) | Term::Break(_) | Term::Arr(None) => None,
+            Term::Num(_) | Term::Var(_) | Term::Break(_) | Term::Arr(None) => self.drop(input),
+            Term::Str(..) if children(term).is_empty() => self.drop(input),
             Term::Path(of, path) => self.walk_path(of, &path.0, input),
             Term::BinOp(left, BinaryOp::Pipe(None), right) => {
                 let middle = self.walk(left, input);
@@ -148,6 +155,8 @@ mod tests {
         let paths = |all: &[&str]| (all.iter().map(ToString::to_string).collect::<Vec<_>>(), false);
         assert_eq!(reads(".a.b"), paths(&["a/b"]));
         assert_eq!(reads(".a | .b | utc_date"), paths(&["a/b"]));
+        assert_eq!(reads(".a.b | 1"), paths(&["a/b"]));
+        assert_eq!(reads(".a.b | \"x\""), paths(&["a/b"]));
         assert_eq!(reads(".a[0:10] + .\"x y\".z"), paths(&["a", "x y/z"]));
         assert_eq!(reads(".a[0].b // \"none\""), paths(&["a"]));
         assert_eq!(reads("\"\\(.a)-\\(.b.c)\""), paths(&["a", "b/c"]));

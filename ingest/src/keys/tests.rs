@@ -325,3 +325,17 @@ fn the_members_of_the_probes_objects_are_the_same_by_every_way() {
     }
     assert!(native >= 15, "{native}");
 }
+
+/// The cheaper way has to meet the failure that a constant behind it does not need.
+#[test]
+fn a_path_that_fails_before_a_constant_fails_at_each_level() {
+    let budget = Budget { steps: 20_000, value_bytes: 512 };
+    for program in [".a.b | \"x\"", ".a.b | 1", ".a.b.c | length < .d? | 1"] {
+        let named = [("k".to_string(), program.to_string())];
+        let keys = Keys::compile(&named, budget, &|_| ("c.toml".to_string(), Some(1))).expect("it compiles");
+        let record = br#"{"a":"text"}"#;
+        let cheapest = keys.evaluate(record, &mut Vec::new()).expect_err("text has no members");
+        let by_jaq = keys.evaluate_by_jaq(record, &mut Vec::new()).expect_err("text has no members");
+        assert_eq!(cheapest.reason, by_jaq.reason, "{program}");
+    }
+}
