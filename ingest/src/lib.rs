@@ -2,7 +2,7 @@
 //!
 //! # Life of one record
 //! 1. **read** ([`source`]): a source hands a [`record::Batch`] `{shard, span (from, to], records}`; the whole span is in
-//!    flight before any record is looked at.
+//!    flight before anything comes of a record.
 //! 2. **decode** ([`documents`], [`decode`]): bytes, decompressed, to one or several strict JSON objects, or a reject with its
 //!    reason.
 //! 3. **keys** ([`keys`]): compiled jq over the event, one scalar per key, or a reject.
@@ -14,7 +14,7 @@
 //! 8. **store**: one PUT per file, at a name that is a function of the cut.
 //! 9. **release**: the watermark moves; the source may forget.
 //!
-//! [`pipeline`] calls them in this order.
+//! [`pipeline`] calls them in this order; [`routing`] does 2 to 4 for several batches at once.
 
 pub mod admin;
 pub mod archive;
@@ -37,5 +37,6 @@ pub mod pipeline;
 pub mod place;
 pub mod record;
 pub mod route;
+pub mod routing;
 pub mod settle;
 pub mod source;

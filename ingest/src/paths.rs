@@ -3,6 +3,8 @@
 //! A date rule's range may move with `now`, and with it what the guard says, but only from one block of time to the next. So a
 //! path is remembered for the block it was asked for in. Refusals are not remembered.
 
+use std::sync::Arc;
+
 use schemas::reject::Reject;
 
 use crate::guard::Guard;
@@ -13,7 +15,7 @@ const SLOTS: usize = 8192;
 /// See the module's text.
 #[derive(Debug)]
 pub struct Paths {
-    guard: Guard,
+    guard: Arc<Guard>,
     /// Milliseconds within which the guard says the same.
     steady: i64,
     /// Made at the first use. Each path has one place that it may stand in.
@@ -29,8 +31,13 @@ struct Slot {
 }
 
 impl Paths {
-    pub fn new(guard: Guard) -> Paths {
+    pub fn new(guard: Arc<Guard>) -> Paths {
         Paths { steady: guard.steady_millis(), guard, slots: Vec::new() }
+    }
+
+    /// One that remembers nothing yet.
+    pub fn another(&self) -> Paths {
+        Paths { guard: self.guard.clone(), steady: self.steady, slots: Vec::new() }
     }
 
     /// What [`Guard::path`] says.
@@ -90,7 +97,7 @@ type = "string"
 
     fn paths(spec: &str) -> (Guard, Paths) {
         let spec = TableSpec::parse(spec, "t.toml").unwrap_or_else(|p| panic!("{p:?}"));
-        (Guard::new(&spec), Paths::new(Guard::new(&spec)))
+        (Guard::new(&spec), Paths::new(Arc::new(Guard::new(&spec))))
     }
 
     fn asked(guard: &Guard, values: &[String], now: i64) -> Result<String, Reject> {

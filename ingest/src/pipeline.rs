@@ -6,19 +6,16 @@ use std::sync::Arc;
 use schemas::log_entry::{FlushReason, Progress, Start};
 use schemas::position::{Position, ShardId};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use writer::commit::takeover::Taking;
-use writer::{Intake, Opened, Taken, Writer};
+use writer::{Given, Intake, Opened, Taken, Writer};
 
-use crate::archive::archive;
-use crate::documents::Event;
 use crate::error::RunError;
 use crate::metrics::IngestMetrics;
-use crate::place::Place;
-use crate::record::{Batch, Record, Unpacked};
+use crate::record::{Batch, Record};
 use crate::route::Router;
+use crate::routing::{FirstTaken, Routed, Routing, Step, What};
 use crate::settle::settle;
 use crate::source::loss::AcceptedLoss;
 use crate::source::{Claimed, Claims, READ_AHEAD_BATCHES, Request, Resume, Source, SourceError};
@@ -26,15 +23,11 @@ use crate::source::{Claimed, Claims, READ_AHEAD_BATCHES, Request, Resume, Source
 /// Requests of the source waiting for an answer.
 const REQUESTS_MAX: usize = 64;
 
-/// Bytes that a batch may add to the buffers before the memory cap is looked at within it: more than a batch has itself, but
-/// compressed records unfold, and each of many small documents may become a reject with a line of its own.
-pub const UNFOLDED_BYTES_MAX: u64 = 16 << 20;
-
 /// Everything a run is made of.
 #[derive(Debug)]
 pub struct Pipeline {
     writer: Writer,
-    router: Router,
+    routing: Routing,
     source: Arc<dyn Source>,
     metrics: IngestMetrics,
     /// What may be missing from the source.
@@ -78,7 +71,8 @@ impl Pipeline {
         let gentle = Taking::Gentle { former: Vec::new() };
         let giving_up = Vec::new();
         let accepted = accept_loss.to_vec();
-        Ok(Pipeline { writer, router, source, metrics, accepted, resume, gentle, giving_up, stored, written })
+        let routing = Routing::new(router, source.clone(), writer.keeps_archive());
+        Ok(Pipeline { writer, routing, source, metrics, accepted, resume, gentle, giving_up, stored, written })
     }
 
     /// This process's own earlier writers, which claims may end.
@@ -100,9 +94,20 @@ impl Pipeline {
         let shared = self.writer.shared().clone();
         // Has the source returned? One that came to its end leaves batches behind, which are taken in first; a failure does not wait.
         let mut returned = false;
+        // Has its last batch come?
+        let mut closed = false;
         let ended = loop {
+            if closed && self.routing.is_empty() {
+                if returned {
+                    break Ok(());
+                }
+                // All senders are gone and the source has not said why yet.
+                returned = true;
+                break source_ended((&mut reading).await);
+            }
             let room = !shared.budget.is_overdrawn();
-            self.metrics.source_queue_batches.set(batches.len() as i64);
+            let more = room && !closed && self.routing.has_room();
+            self.metrics.source_queue_batches.set((batches.len() + self.routing.len()) as i64);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break Ok(()),
@@ -116,15 +121,11 @@ impl Pipeline {
                 Ok(()) = self.written.changed() => self.release_source().await?,
                 Some(request) = requests.recv() => self.answer(request).await?,
                 _ = tick.tick() => self.writer.cut_due().await?,
-                batch = batches.recv(), if room => match batch {
-                    Some(batch) => self.take_in(batch).await?,
-                    None if returned => break Ok(()),
-                    // All senders are gone and the source has not said why yet.
-                    None => {
-                        returned = true;
-                        break source_ended((&mut reading).await);
-                    }
+                batch = batches.recv(), if more => match batch {
+                    Some(batch) => self.routing.begin(batch),
+                    None => closed = true,
                 },
+                Some(routed) = self.routing.next(), if room => self.take_in(routed).await?,
                 () = shared.budget.freed(), if !room => {}
             }
         };
@@ -182,7 +183,7 @@ impl Pipeline {
             match self.writer.take(&shard, start, taking).await? {
                 Taken::Theirs { writer } => return Ok(Claimed::Theirs { writer }),
                 Taken::Ours(carried) => {
-                    let (source, router) = (&self.source, &mut self.router);
+                    let (source, router) = (&self.source, self.routing.router());
                     let settled = settle(&mut self.writer, &carried, source, router, &self.accepted).await?;
                     self.resume.extend(settled);
                     self.stored.extend(carried.shards.into_iter().map(|(shard, state)| (shard, state.watermark)));
@@ -226,20 +227,24 @@ impl Pipeline {
         Ok(())
     }
 
-    async fn take_in(&mut self, batch: Batch) -> Result<(), RunError> {
-        let mut intake = self.writer.enter(&batch.shard, &batch.span)?;
-        let (began, mut bytes, mut unfolded) = (Instant::now(), 0, 0);
-        for record in &batch.records {
-            bytes += record.data.len() as u64;
-            unfolded += self.take_in_record(&mut intake, record, &batch.span.from);
-            if unfolded > UNFOLDED_BYTES_MAX {
-                self.writer.relieve().await?;
-                unfolded = 0;
+    async fn take_in(&mut self, routed: Result<Routed, JoinError>) -> Result<(), RunError> {
+        let mut routed = routed.map_err(|panic| RunError::Environment(format!("routing stopped: {panic}")))?;
+        let mut intake = self.writer.enter(&routed.batch.shard, &routed.batch.span)?;
+        loop {
+            for step in &routed.steps {
+                self.take(&mut intake, &routed, step);
             }
+            self.metrics.documents.inc_by(routed.events as u64);
+            self.metrics.jq_processing_duration_seconds.observe(routed.took.as_secs_f64());
+            if routed.is_all() {
+                break;
+            }
+            self.writer.relieve().await?;
+            routed = self.routing.go_on(routed);
         }
+        let batch = routed.batch;
         self.metrics.incoming_records.inc_by(batch.records.len() as u64);
-        self.metrics.incoming_bytes.inc_by(bytes);
-        self.metrics.jq_processing_duration_seconds.observe(began.elapsed().as_secs_f64());
+        self.metrics.incoming_bytes.inc_by(batch.records.iter().map(|record| record.data.len() as u64).sum());
         if let Some(at) = batch.seen_at {
             self.writer.shared().shards.seen(&batch.shard, at);
         }
@@ -247,39 +252,32 @@ impl Pipeline {
         if self.giving_up.is_empty() { Ok(()) } else { self.give_up_what_is_in().await }
     }
 
-    /// Every event of a record behind `from`, which may lie within the record. Returns the bytes that went into buffers.
-    fn take_in_record(&mut self, intake: &mut Intake, record: &Record, from: &Position) -> u64 {
-        let Unpacked { data, origin } = self.source.unpack(record);
-        let documents = self.router.documents(data);
-        let mut bytes = archive(&mut self.writer, intake, record, &documents);
-        for event in documents.events(&record.position).filter(|event| !is_behind(event, from)) {
-            let place = Place::of(&event, origin.as_ref());
-            match self.router.route(&event, record.arrived_at) {
-                Ok(path) => {
-                    bytes += event.data.len() as u64;
-                    self.writer.row(intake, path, place.given(&event, record.arrived_at, event.data));
-                }
-                Err(reject) => {
-                    let line = place.reject_line(&intake.shard, &event, record.arrived_at, &reject);
-                    bytes += line.len() as u64;
-                    self.metrics.count_rejects(reject.reason, 1);
-                    let folder = reject.reason.output().folder();
-                    self.writer.reject(intake, folder, place.given(&event, record.arrived_at, &line));
-                }
+    fn take(&mut self, intake: &mut Intake, routed: &Routed, step: &Step) {
+        let record = routed.record(step);
+        let position = routed.position(step);
+        match &step.what {
+            What::Row { path, data, origin } => {
+                let given = given(record, &position, routed.data(step, data), origin.as_deref());
+                self.writer.row(intake, routed.path(path), given);
             }
-        }
-        self.metrics.documents.inc_by(documents.count() as u64);
-        if documents.count() > 1 {
+            What::Reject { reason, line, origin } => {
+                self.metrics.count_rejects(*reason, 1);
+                let given = given(record, &position, routed.made(line), origin.as_deref());
+                self.writer.reject(intake, reason.output().folder(), given);
+            }
+            What::Archive(line) => {
+                let folder = schemas::archive::folder(record.arrived_at);
+                self.writer.archive(intake, &folder, given(record, &position, routed.made(line), None));
+            }
             // Through with its last document is through with the record.
-            self.writer.skip(intake, &record.position);
+            What::End => self.writer.skip(intake, &record.position),
         }
-        bytes
     }
 }
 
-/// Whether an event of a record that is read once more was taken in before: only a position within the record can say so.
-pub fn is_behind(event: &Event<'_>, from: &Position) -> bool {
-    from.document() > 0 && *event.position <= *from
+fn given<'a>(record: &Record, position: &'a Position, data: &'a [u8], origin: Option<&'a FirstTaken>) -> Given<'a> {
+    let origin = origin.map(|origin| (&*origin.shard, &origin.position));
+    Given { position, arrived_at: record.arrived_at, data, origin }
 }
 
 /// What the shard held beyond its watermark is lost, by the operator's word.

@@ -21,7 +21,7 @@ use crate::paths::Paths;
 #[derive(Debug)]
 pub struct Router {
     decode: DecodeSettings,
-    keys: Keys,
+    keys: Arc<Keys>,
     file_rules: FileRules,
     values: Vec<String>,
     paths: Paths,
@@ -37,10 +37,10 @@ impl Router {
     /// Compiles a rules document. `file` is what problems call it.
     pub fn compile(rules: &Rules, file: &str) -> Result<Router, Vec<Problem>> {
         let spec = TableSpec::parse(&rules.table, file)?;
-        let keys = Keys::compile(&rules.keys, Budget::default(), &|_| (file.to_string(), None))?;
+        let keys = Arc::new(Keys::compile(&rules.keys, Budget::default(), &|_| (file.to_string(), None))?);
         let encoder = Encoder::new(&spec, &rules.parquet).map_err(|e| vec![Problem::new(file, None, e.to_string())])?;
         let file_rules = FileRules { fingerprint: fingerprint(rules).into(), encoder: Arc::new(encoder) };
-        let paths = Paths::new(Guard::new(&spec));
+        let paths = Paths::new(Arc::new(Guard::new(&spec)));
         Ok(Router { decode: rules.decode.clone(), keys, file_rules, values: Vec::new(), paths })
     }
 
@@ -60,6 +60,17 @@ impl Router {
         let mut router = Router::compile(rules, &format!("rules {fingerprint}"))?;
         router.file_rules.fingerprint = fingerprint.into();
         Ok(router)
+    }
+
+    /// One by the same rules, for another thread.
+    pub fn another(&self) -> Router {
+        Router {
+            decode: self.decode.clone(),
+            keys: self.keys.clone(),
+            file_rules: self.file_rules.clone(),
+            values: Vec::new(),
+            paths: self.paths.another(),
+        }
     }
 
     /// How files are made under these rules.

@@ -20,10 +20,10 @@ use writer::{Intake, Writer, is_cut};
 use crate::archive::{archive, archive_given, archive_line, archive_target};
 use crate::documents::Event;
 use crate::error::RunError;
-use crate::pipeline::{UNFOLDED_BYTES_MAX, is_behind};
 use crate::place::Place;
 use crate::record::{Batch, Record, Unpacked};
 use crate::route::Router;
+use crate::routing::{UNFOLDED_BYTES_MAX, is_behind};
 use crate::source::loss::AcceptedLoss;
 use crate::source::{Resume, Source, SourceError};
 
@@ -164,7 +164,7 @@ impl Again<'_> {
             let mut unfolded = 0;
             for record in &batch.records {
                 unfolded += self.take_in_record(writer, router, &mut intake, state, record);
-                if unfolded > UNFOLDED_BYTES_MAX {
+                if unfolded > UNFOLDED_BYTES_MAX as u64 {
                     writer.relieve().await?;
                     unfolded = 0;
                 }

@@ -96,6 +96,25 @@ pub fn parse_instant(text: &str) -> Option<i64> {
     instant(days, &time, offset)
 }
 
+/// The UTC day of an instant that says it itself: `yyyy-MM-ddTHH:mm:ss[.S]Z`, as nearly all are written. None says nothing of
+/// other texts, nor of this form where it takes a calendar: a month's last days, the years before 1000.
+pub fn utc_day(text: &str) -> Option<&str> {
+    let (head, tail) = text.as_bytes().split_first_chunk::<19>()?;
+    let digits = |at: usize| {
+        let (tens, ones) = (head[at].wrapping_sub(b'0'), head[at + 1].wrapping_sub(b'0'));
+        if tens < 10 && ones < 10 { tens * 10 + ones } else { u8::MAX }
+    };
+    let marks = [head[4], head[7], head[10], head[13], head[16]] == *b"--T::";
+    let day = (10..100).contains(&digits(0)) && digits(2) < 100 && (1..13).contains(&digits(5));
+    let time = (1..29).contains(&digits(8)) && digits(11) < 24 && digits(14) < 60 && digits(17) < 60;
+    let is_utc = match tail {
+        [b'Z'] => true,
+        [b'.', fraction @ .., b'Z'] => (1..10).contains(&fraction.len()) && fraction.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    (marks && day && time && is_utc).then(|| &text[..10])
+}
+
 /// `yyyy-MM-dd`, and nothing else, as days since the epoch.
 pub fn parse_date(text: &str) -> Option<i32> {
     match take_date(text.as_bytes())? {
@@ -341,6 +360,23 @@ mod tests {
         assert_eq!(format_date(i64::MIN), None);
     }
 
+    #[test]
+    fn a_day_that_is_written_is_taken_from_the_text() {
+        for text in ["2026-05-17T19:12:54Z", "2026-05-17T19:12:54.594Z", "2026-05-17T00:00:00.123456789Z"] {
+            assert_eq!(utc_day(text), Some("2026-05-17"), "{text}");
+        }
+        // Others have a day, or none: this does not say.
+        for text in [
+            "2026-05-17T19:12:54+02:00",
+            "2026-05-17",
+            "2026-05-31T19:12:54Z",
+            "2026-05-17T19:12:54.Z",
+            "2026-05-17T24:12:54Z",
+        ] {
+            assert_eq!(utc_day(text), None, "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn dates_round_trip(days in FIRST_DAY as i32..=LAST_DAY as i32) {
@@ -369,6 +405,16 @@ mod tests {
         fn no_text_panics(text in "\\PC{0,40}") {
             let instant = parse_instant(&text);
             prop_assert!(instant.is_none_or(|millis| format_date(millis).is_some()));
+        }
+
+        /// What it says is what the instant says.
+        #[test]
+        fn a_written_day_is_the_day_of_the_instant(
+            text in "[0-2][0-9]{3}[-5][0-3][0-9]-[0-4][0-9]T[0-3][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{0,10})?[Z0]?",
+        ) {
+            if let Some(day) = utc_day(&text) {
+                prop_assert_eq!(date(parse_instant(&text).expect("an instant")), day);
+            }
         }
     }
 }

@@ -49,11 +49,24 @@ impl fmt::Display for ShardId {
 /// Text: `sequence[.sub[.document]]`, without the zeros at its end.
 ///
 /// The text of the sequence is kept as the source gave it: some servers take back only what they sent, zeros included.
-#[derive(Clone)]
 pub struct Position {
     sequence: Arc<str>,
     sub: u64,
     document: u32,
+}
+
+impl Clone for Position {
+    fn clone(&self) -> Self {
+        Position { sequence: self.sequence.clone(), sub: self.sub, document: self.document }
+    }
+
+    /// Records that share a sequence share its text: threads that count each other's copies of it wait for each other.
+    fn clone_from(&mut self, source: &Self) {
+        if !Arc::ptr_eq(&self.sequence, &source.sequence) {
+            self.sequence = source.sequence.clone();
+        }
+        (self.sub, self.document) = (source.sub, source.document);
+    }
 }
 
 /// Text that is no position.

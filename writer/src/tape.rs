@@ -158,6 +158,10 @@ impl Reader<'_> {
                 Some(b'f') => self.literal(at, b"false", Kind::False)?,
                 _ => return Err(NotTaken),
             };
+            // Looked at once a value: by then there may be two more.
+            if self.nodes.len() > self.nodes_max {
+                return Err(NotTaken);
+            }
             match self.behind(end)? {
                 Next::Value(next) => at = next,
                 Next::End(end) => return Ok(end),
@@ -195,7 +199,7 @@ impl Reader<'_> {
         *self.open.get_mut(self.depth).ok_or(NotTaken)? = self.nodes.len();
         self.depth += 1;
         let kind = if open == b'{' { Kind::Object } else { Kind::Array };
-        self.push(at, at, kind)?;
+        self.push(at, at, kind);
         Ok(skip_space(self.bytes, at + 1))
     }
 
@@ -215,30 +219,34 @@ impl Reader<'_> {
 
     #[inline]
     fn string(&mut self, start: usize) -> Result<usize, NotTaken> {
+        if let Some(length) = short_string(self.bytes, start + 1) {
+            return Ok(self.push(start, start + length + 2, Kind::String));
+        }
         let (end, kind) = string_end(self.bytes, start + 1)?;
-        self.push(start, end, kind)
+        Ok(self.push(start, end, kind))
     }
 
     fn number(&mut self, start: usize) -> Result<usize, NotTaken> {
-        self.push(start, number_end(self.bytes, start)?, Kind::Number)
+        Ok(self.push(start, number_end(self.bytes, start)?, Kind::Number))
     }
 
     fn literal(&mut self, at: usize, word: &[u8], kind: Kind) -> Result<usize, NotTaken> {
-        if self.bytes[at..].starts_with(word) { self.push(at, at + word.len(), kind) } else { Err(NotTaken) }
+        if self.bytes[at..].starts_with(word) { Ok(self.push(at, at + word.len(), kind)) } else { Err(NotTaken) }
     }
 
     #[inline]
-    fn push(&mut self, start: usize, end: usize, kind: Kind) -> Result<usize, NotTaken> {
-        if self.nodes.len() >= self.nodes_max {
-            return Err(NotTaken);
-        }
+    fn push(&mut self, start: usize, end: usize, kind: Kind) -> usize {
         self.nodes.push(Node { start: start as u32, end: end as u32, span: 1, kind });
-        Ok(end)
+        end
     }
 }
 
 #[inline]
 fn skip_space(bytes: &[u8], mut at: usize) -> usize {
+    // There is none in what programs write.
+    if bytes.get(at).is_some_and(|byte| *byte > b' ') {
+        return at;
+    }
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(at) {
         at += 1;
     }
@@ -262,6 +270,24 @@ fn string_end(bytes: &[u8], mut at: usize) -> Result<(usize, Kind), NotTaken> {
     }
 }
 
+/// The length of a string of fewer than [`BLOCK`] bytes without escapes, as most are, whose content begins at `at`.
+#[inline]
+fn short_string(bytes: &[u8], at: usize) -> Option<usize> {
+    let block = u8x16::new(*bytes.get(at..)?.first_chunk::<BLOCK>()?);
+    let (special, quotes) = special(block);
+    let first = special & special.wrapping_neg();
+    (quotes & first != 0).then(|| first.trailing_zeros() as usize)
+}
+
+/// Which bytes cannot stand in a string by themselves (a quote, a backslash, a control character), and which are quotes.
+#[inline]
+fn special(block: u8x16) -> (u32, u32) {
+    let control = block.min(u8x16::splat(0x1f)).simd_eq(block);
+    let quotes = block.simd_eq(u8x16::splat(b'"'));
+    let special = control | quotes | block.simd_eq(u8x16::splat(b'\\'));
+    (special.to_bitmask(), quotes.to_bitmask())
+}
+
 /// Bytes of a string that are looked at together.
 const BLOCK: usize = 16;
 
@@ -269,10 +295,7 @@ const BLOCK: usize = 16;
 #[inline]
 fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<BLOCK>()) {
-        let block = u8x16::new(*block);
-        let control = block.min(u8x16::splat(0x1f)).simd_eq(block);
-        let special = control | block.simd_eq(u8x16::splat(b'"')) | block.simd_eq(u8x16::splat(b'\\'));
-        let special = special.to_bitmask();
+        let (special, _) = special(u8x16::new(*block));
         if special != 0 {
             return at + special.trailing_zeros() as usize;
         }

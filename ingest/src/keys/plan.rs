@@ -300,8 +300,11 @@ fn plain_digits(json: &str) -> Option<i64> {
 }
 
 fn write_date(field: Option<&str>, out: &mut String) -> Option<()> {
-    let date = builtins::date_of_str(scan::plain_str(field?)?).ok()?;
-    date.iter().for_each(|byte| out.push(char::from(*byte)));
+    let text = scan::plain_str(field?)?;
+    match schemas::instant::utc_day(text) {
+        Some(day) => out.push_str(day),
+        None => out.push_str(std::str::from_utf8(&builtins::date_of_str(text).ok()?).expect("digits")),
+    }
     Some(())
 }
 
@@ -311,7 +314,11 @@ fn write_bucket(field: Option<&str>, n: u32, out: &mut String) -> Option<()> {
         Some(text) => schemas::bucket::bucket_str(text, n),
         None => schemas::bucket::bucket_i64(plain_digits(json)?, n),
     };
-    write!(out, "{bucket}").ok()
+    match u8::try_from(bucket) {
+        Ok(bucket @ 0..10) => out.push(char::from(b'0' + bucket)),
+        _ => write!(out, "{bucket}").ok()?,
+    }
+    Some(())
 }
 
 fn write_slice(field: Option<&str>, from: &Option<Value>, to: &Option<Value>, out: &mut String) -> Option<()> {

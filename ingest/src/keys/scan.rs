@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 use writer::tape::{Kind, Tape};
 
 use super::number::Num;
@@ -118,14 +118,18 @@ pub(crate) fn fields<'a>(record: &'a str, names: &[Arc<str>], found: &mut [Optio
 
 /// The same for a record that is taken apart.
 pub(crate) fn fields_apart<'a>(record: Tape<'a>, names: &[Arc<str>], found: &mut [Option<&'a str>]) {
+    let bytes = record.text().as_bytes();
     for (name, value) in record.members() {
-        let raw = record.text_of(name);
-        let raw = &raw[1..raw.len() - 1];
-        let name = if name.kind == Kind::String { Cow::Borrowed(raw) } else { unescape(raw) };
-        for (wanted, slot) in names.iter().zip(found.iter_mut()) {
-            if *name == **wanted {
-                *slot = Some(record.text_of(value));
+        let mut found_as = |name: &[u8]| {
+            for (wanted, slot) in names.iter().zip(found.iter_mut()) {
+                if name == wanted.as_bytes() {
+                    *slot = Some(record.text_of(value));
+                }
             }
+        };
+        match name.kind {
+            Kind::String => found_as(&bytes[name.start as usize + 1..name.end as usize - 1]),
+            _ => found_as(unescape(&record.text()[name.start as usize + 1..name.end as usize - 1]).as_bytes()),
         }
     }
 }
@@ -144,7 +148,7 @@ pub(crate) fn member<'a>(json: &'a str, name: &str) -> Option<&'a str> {
 /// The text between the quotes of a string that needs no unescaping.
 pub(crate) fn plain_str(json: &str) -> Option<&str> {
     let inner = json.strip_prefix('"')?.strip_suffix('"')?;
-    (!inner.contains('\\')).then_some(inner)
+    memchr(b'\\', inner.as_bytes()).is_none().then_some(inner)
 }
 
 /// The text of a string from what stands between its quotes. Half of a surrogate pair becomes U+FFFD, as in jq 1.7.

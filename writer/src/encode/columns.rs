@@ -111,11 +111,11 @@ impl Column {
     }
 
     /// Appends one value; on a fault the column may hold part of it, until truncated.
-    pub(super) fn append(&mut self, value: Option<Value<'_>>) -> Result<(), Fault> {
-        let Some(value) = value.filter(|v| !v.is_null()) else {
+    pub(super) fn append(&mut self, value: Value<'_>) -> Result<(), Fault> {
+        if value.is_null() {
             self.append_null();
             return Ok(());
-        };
+        }
         if self.push(value)? { Ok(()) } else { Err(Fault::misfit(&self.data_type, value)) }
     }
 
@@ -344,7 +344,8 @@ impl<T: ArrowPrimitiveType> Numbers<T> {
     }
 
     fn survey(&self) -> Leaf {
-        survey(self.values.len(), |i| self.valid.is_valid(i).then(|| self.values[i].to_byte_slice()))
+        let bytes = self.values.len() * size_of::<T::Native>();
+        survey(self.values.len(), bytes, |i| self.valid.is_valid(i).then(|| self.values[i].to_byte_slice()))
     }
 
     fn finish(&mut self, arrow: &Arrow) -> Result<ArrayRef, ArrowError> {
@@ -395,7 +396,7 @@ impl Bytes {
     /// A string as what it means, anything else as its JSON text.
     fn push_text(&mut self, value: Value<'_>) -> bool {
         if value.kind != Kind::EscapedString {
-            self.bytes.extend_from_slice(value.inner().as_bytes());
+            self.bytes.extend_from_slice(value.inner_bytes());
         } else if unescape(value.inner(), Lone::Refuse, &mut self.bytes).is_err() {
             return false;
         }
@@ -423,7 +424,7 @@ impl Bytes {
     }
 
     fn survey(&self) -> Leaf {
-        survey(self.len(), |i| self.valid.is_valid(i).then(|| self.get(i)))
+        survey(self.len(), self.bytes.len(), |i| self.valid.is_valid(i).then(|| self.get(i)))
     }
 
     fn take(&mut self) -> (OffsetBuffer<i32>, Buffer, Option<arrow_buffer::NullBuffer>) {

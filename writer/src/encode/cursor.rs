@@ -17,73 +17,118 @@ pub(super) struct Broken;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Value<'a> {
     pub(super) kind: Kind,
-    /// Which of the nodes it is.
+    start: u32,
+    end: u32,
+    /// Which of the nodes it is; [`NOT_APART`] if the event is not taken apart.
     node: u32,
-    /// Of the event; none if it is not taken apart. Then `event` is the text of this value alone.
     nodes: &'a [Node],
     event: &'a str,
 }
 
+/// No node: an event has [`crate::tape::NODES_MAX`] at most.
+const NOT_APART: u32 = u32::MAX;
+
 impl<'a> Value<'a> {
     /// An event.
     pub(super) fn of(tape: Tape<'a>) -> Self {
-        Value { kind: Kind::Object, node: 0, nodes: tape.nodes(), event: tape.text() }
+        let event = tape.nodes()[0];
+        Value { kind: event.kind, start: event.start, end: event.end, node: 0, nodes: tape.nodes(), event: tape.text() }
     }
 
-    /// A value of which only the text is known.
+    /// An event, or anything else, of which only the text is known: less than 4 GiB.
     pub(super) fn of_text(kind: Kind, text: &'a str) -> Self {
-        Value { kind, node: 0, nodes: &[], event: text }
+        Value { kind, start: 0, end: text.len() as u32, node: NOT_APART, nodes: &[], event: text }
     }
 
     /// As received, quotes and brackets included.
     #[inline]
     pub(super) fn text(self) -> &'a str {
-        match self.nodes.get(self.node as usize) {
-            Some(node) => &self.event[node.start as usize..node.end as usize],
-            None => self.event,
-        }
+        &self.event[self.start as usize..self.end as usize]
     }
 
     /// Between the quotes of a string; anything else as it is.
     #[inline]
     pub(super) fn inner(self) -> &'a str {
-        let text = self.text();
-        match self.kind {
-            Kind::String | Kind::EscapedString => &text[1..text.len() - 1],
-            _ => text,
-        }
+        let quotes = self.quotes();
+        &self.event[self.start as usize + quotes..self.end as usize - quotes]
     }
 
+    /// The same as bytes: to cut text, both ends have to be looked at.
+    #[inline]
+    pub(super) fn inner_bytes(self) -> &'a [u8] {
+        let quotes = self.quotes();
+        &self.event.as_bytes()[self.start as usize + quotes..self.end as usize - quotes]
+    }
+
+    #[inline]
+    fn quotes(self) -> usize {
+        usize::from(matches!(self.kind, Kind::String | Kind::EscapedString))
+    }
+
+    #[inline]
     pub(super) fn is_null(self) -> bool {
         self.kind == Kind::Null
     }
 
-    /// The value at a place inside this one.
+    /// Another value of the same event.
     #[inline]
-    pub(super) fn inside(self, place: Place) -> Value<'a> {
+    pub(super) fn at(self, place: Place) -> Value<'a> {
         match place {
-            Place::Node(node) => Value { kind: self.nodes[node as usize].kind, node, ..self },
-            Place::Text { start, end, kind } => Value::of_text(kind, &self.event[start..end]),
+            Place::Node(node) => {
+                let Node { start, end, kind, .. } = self.nodes[node as usize];
+                Value { kind, start, end, node, ..self }
+            }
+            Place::Text { start, end, kind } => Value { kind, start, end, ..self },
         }
+    }
+
+    /// The nodes inside, if the event is taken apart: the first, and the first behind.
+    #[inline]
+    fn nodes_inside(self) -> Option<(u32, u32)> {
+        let node = self.nodes.get(self.node as usize)?;
+        Some((self.node + 1, self.node + node.span))
     }
 }
 
-/// Where a value stands inside another. Unlike [`Value`] it borrows nothing, so a column can keep its list of places from row to
-/// row.
-#[derive(Debug, Clone, Copy)]
+/// Where a value stands in its event. Unlike [`Value`] it borrows nothing, so it can be kept from row to row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     Node(u32),
-    Text { start: usize, end: usize, kind: Kind },
+    Text { start: u32, end: u32, kind: Kind },
 }
 
 /// A member of an object.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Member<'a> {
-    /// A string.
-    pub(super) name: Value<'a>,
-    pub(super) value: Value<'a>,
+pub(super) struct Member<'m, 'a> {
+    object: &'m Value<'a>,
     pub(super) name_place: Place,
     pub(super) value_place: Place,
+}
+
+impl<'a> Member<'_, 'a> {
+    /// A string.
+    #[inline]
+    pub(super) fn name(&self) -> Value<'a> {
+        self.object.at(self.name_place)
+    }
+
+    #[inline]
+    pub(super) fn value(&self) -> Value<'a> {
+        self.object.at(self.value_place)
+    }
+
+    /// The name, if it is written without escapes.
+    #[inline]
+    pub(super) fn plain_name(&self) -> Option<&'a [u8]> {
+        let (kind, start, end) = match self.name_place {
+            Place::Node(node) => {
+                let node = &self.object.nodes[node as usize];
+                (node.kind, node.start, node.end)
+            }
+            Place::Text { start, end, kind } => (kind, start, end),
+        };
+        (kind == Kind::String).then(|| &self.object.event.as_bytes()[start as usize + 1..end as usize - 1])
+    }
 }
 
 /// Position in a text.
@@ -94,6 +139,13 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    /// Behind the opening bracket of a container.
+    fn inside(container: Value<'a>, open: u8) -> Result<Self, Broken> {
+        let mut cursor = Cursor { text: &container.event[..container.end as usize], at: container.start as usize };
+        cursor.expect(open)?;
+        Ok(cursor)
+    }
+
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -126,7 +178,7 @@ impl<'a> Cursor<'a> {
             b'f' => self.literal("false", Kind::False)?,
             _ => return Err(Broken),
         };
-        Ok(Place::Text { start, end: self.at, kind })
+        Ok(Place::Text { start: start as u32, end: self.at as u32, kind })
     }
 
     fn string(&mut self) -> Result<Kind, Broken> {
@@ -194,101 +246,62 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Inside of a container.
-#[derive(Debug)]
-enum Walk<'a> {
-    /// From node to node: the next one, and the first behind the container.
-    Nodes(u32, u32),
-    Text {
-        cursor: Cursor<'a>,
-        first: bool,
-    },
-}
-
-impl<'a> Walk<'a> {
-    fn into(container: Value<'a>, open: u8) -> Result<Self, Broken> {
-        if let Some(node) = container.nodes.get(container.node as usize) {
-            return Ok(Walk::Nodes(container.node + 1, container.node + node.span));
-        }
-        let mut cursor = Cursor { text: container.event, at: 0 };
-        cursor.expect(open)?;
-        Ok(Walk::Text { cursor, first: true })
-    }
-}
-
-/// The members of an object, in order, duplicates included.
-#[derive(Debug)]
-pub(super) struct Members<'a> {
+/// Shows `each` the members of an object, in order, duplicates included.
+#[inline]
+pub(super) fn members<'a, E: From<Broken>>(
     object: Value<'a>,
-    walk: Walk<'a>,
+    mut each: impl FnMut(&Member<'_, 'a>) -> Result<(), E>,
+) -> Result<(), E> {
+    let Some((mut name, end)) = object.nodes_inside() else { return members_of_text(object, &mut each) };
+    while name < end {
+        let value = name + 1;
+        each(&Member { object: &object, name_place: Place::Node(name), value_place: Place::Node(value) })?;
+        name = value + object.nodes[value as usize].span;
+    }
+    Ok(())
 }
 
-impl<'a> Members<'a> {
-    pub(super) fn of(object: Value<'a>) -> Result<Self, Broken> {
-        Ok(Members { walk: Walk::into(object, b'{')?, object })
+fn members_of_text<'a, E: From<Broken>>(
+    object: Value<'a>,
+    each: &mut dyn FnMut(&Member<'_, 'a>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut cursor = Cursor::inside(object, b'{')?;
+    let mut first = true;
+    while cursor.another(std::mem::replace(&mut first, false), b'}')? {
+        let name_place = cursor.place()?;
+        if !matches!(name_place, Place::Text { kind: Kind::String | Kind::EscapedString, .. }) {
+            return Err(Broken.into());
+        }
+        cursor.expect(b':')?;
+        each(&Member { object: &object, name_place, value_place: cursor.place()? })?;
     }
-
-    #[inline]
-    pub(super) fn next(&mut self) -> Result<Option<Member<'a>>, Broken> {
-        let (name_place, value_place) = match &mut self.walk {
-            Walk::Nodes(at, end) if at == end => return Ok(None),
-            Walk::Nodes(at, _) => {
-                let name = *at;
-                *at += 1 + self.object.nodes[name as usize + 1].span;
-                (Place::Node(name), Place::Node(name + 1))
-            }
-            Walk::Text { cursor, first } => match next_member(cursor, first)? {
-                Some(places) => places,
-                None => return Ok(None),
-            },
-        };
-        let (name, value) = (self.object.inside(name_place), self.object.inside(value_place));
-        Ok(Some(Member { name, value, name_place, value_place }))
-    }
+    Ok(())
 }
 
-fn next_member(cursor: &mut Cursor<'_>, first: &mut bool) -> Result<Option<(Place, Place)>, Broken> {
-    if !cursor.another(std::mem::replace(first, false), b'}')? {
-        return Ok(None);
-    }
-    let name = cursor.place()?;
-    if !matches!(name, Place::Text { kind: Kind::String | Kind::EscapedString, .. }) {
-        return Err(Broken);
-    }
-    cursor.expect(b':')?;
-    Ok(Some((name, cursor.place()?)))
-}
-
-/// The items of an array.
-#[derive(Debug)]
-pub(super) struct Items<'a> {
+/// Shows `each` the items of an array, in order.
+#[inline]
+pub(super) fn items<'a, E: From<Broken>>(
     array: Value<'a>,
-    walk: Walk<'a>,
+    mut each: impl FnMut(Value<'a>) -> Result<(), E>,
+) -> Result<(), E> {
+    let Some((mut item, end)) = array.nodes_inside() else { return items_of_text(array, &mut each) };
+    while item < end {
+        each(array.at(Place::Node(item)))?;
+        item += array.nodes[item as usize].span;
+    }
+    Ok(())
 }
 
-impl<'a> Items<'a> {
-    pub(super) fn of(array: Value<'a>) -> Result<Self, Broken> {
-        Ok(Items { walk: Walk::into(array, b'[')?, array })
+fn items_of_text<'a, E: From<Broken>>(
+    array: Value<'a>,
+    each: &mut dyn FnMut(Value<'a>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut cursor = Cursor::inside(array, b'[')?;
+    let mut first = true;
+    while cursor.another(std::mem::replace(&mut first, false), b']')? {
+        each(array.at(cursor.place()?))?;
     }
-
-    #[inline]
-    pub(super) fn next(&mut self) -> Result<Option<Value<'a>>, Broken> {
-        let place = match &mut self.walk {
-            Walk::Nodes(at, end) if at == end => return Ok(None),
-            Walk::Nodes(at, _) => {
-                let item = *at;
-                *at += self.array.nodes[item as usize].span;
-                Place::Node(item)
-            }
-            Walk::Text { cursor, first } => {
-                if !cursor.another(std::mem::replace(first, false), b']')? {
-                    return Ok(None);
-                }
-                cursor.place()?
-            }
-        };
-        Ok(Some(self.array.inside(place)))
-    }
+    Ok(())
 }
 
 /// What to do with half a surrogate pair, which JSON can write and UTF-8 cannot.
@@ -368,11 +381,11 @@ mod tests {
     use super::*;
 
     fn members(text: &str) -> Result<Vec<(String, Kind, String)>, Broken> {
-        let mut members = Members::of(Value::of_text(Kind::Object, text))?;
         let mut found = vec![];
-        while let Some(m) = members.next()? {
-            found.push((readable(m.name), m.value.kind, m.value.text().to_string()));
-        }
+        super::members(Value::of_text(Kind::Object, text), |m| {
+            found.push((readable(m.name()), m.value().kind, m.value().text().to_string()));
+            Ok::<_, Broken>(())
+        })?;
         Ok(found)
     }
 

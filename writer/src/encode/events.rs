@@ -1,4 +1,5 @@
-//! The events of some rows, taken apart: as many at once as stay in the second-level cache.
+//! The events of some rows, taken apart: as many at once as a file of usual size has, so that what is found in them once can be
+//! used in any order.
 
 use std::ops::Range;
 
@@ -6,8 +7,8 @@ use super::Row;
 use super::cursor::{Kind, Value};
 use crate::tape::{self, Node, Tape};
 
-/// Nodes after which no further event is taken: with them the list has at most as many again as one event may have.
-const NODES: usize = 1 << 15;
+/// Nodes and slots after which no further event is taken. The list of nodes has at most as many again as one event may have.
+const NODES: usize = 1 << 19;
 
 /// See the module's text.
 #[derive(Debug, Default)]
@@ -15,6 +16,8 @@ pub(super) struct Events<'a> {
     /// Used again by the next file.
     nodes: Vec<Node>,
     events: Vec<Event<'a>>,
+    /// That are kept of each event: what is found in it.
+    slots: usize,
 }
 
 #[derive(Debug)]
@@ -26,8 +29,8 @@ enum Event<'a> {
 }
 
 impl<'a> Events<'a> {
-    pub(super) fn new(nodes: Option<Vec<Node>>) -> Self {
-        Events { nodes: nodes.unwrap_or_default(), events: vec![] }
+    pub(super) fn new(nodes: Option<Vec<Node>>, slots: usize) -> Self {
+        Events { nodes: nodes.unwrap_or_default(), events: vec![], slots }
     }
 
     pub(super) fn into_nodes(self) -> Vec<Node> {
@@ -41,7 +44,7 @@ impl<'a> Events<'a> {
         for row in rows {
             let event = self.event(row.data);
             self.events.push(event);
-            if self.nodes.len() >= NODES {
+            if self.nodes.len() + self.events.len() * self.slots >= NODES {
                 break;
             }
         }

@@ -7,7 +7,8 @@ use schemas::reject::{Reject, quote};
 
 use super::cursor::Value;
 use super::parquet::{self, Size};
-use super::rows::{Decoder, Found, Unread};
+use super::plan::Plan;
+use super::rows::{Decoder, Found, Kept, Unread, find_members};
 use super::survey::Leaf;
 use super::{Encoded, Encoder, Row, UNKNOWN_NAMES_MAX};
 use crate::error::WriterError;
@@ -68,6 +69,7 @@ impl<'e> File<'e> {
 #[derive(Debug)]
 pub(super) struct Filling<'e> {
     file: File<'e>,
+    plan: &'e Plan,
     decoder: Decoder<'e>,
     keeps_rest: bool,
     rejects: Vec<(usize, Reject)>,
@@ -78,6 +80,7 @@ impl<'e> Filling<'e> {
     pub(super) fn new(encoder: &'e Encoder, size: Size, metadata: &'e [(String, String)]) -> Self {
         Filling {
             file: File::new(encoder, size, metadata),
+            plan: &encoder.plans.file,
             decoder: Decoder::new(&encoder.plans.file, size.rows),
             keeps_rest: encoder.plans.file.keeps_rest(),
             rejects: vec![],
@@ -85,16 +88,18 @@ impl<'e> Filling<'e> {
         }
     }
 
-    /// Adds the rows of these indexes; `event` gives a row's event by its number in `indexes` and its index.
+    /// Adds the rows of these indexes; `event` gives a row's event by its number in `indexes` and its index. What was `kept` of a
+    /// row is not looked for again.
     pub(super) fn push<'a>(
         &mut self,
         indexes: &[usize],
         rows: &[Row<'a>],
         event: impl Fn(usize, usize) -> Option<Value<'a>>,
+        kept: &Kept,
     ) -> Result<(), WriterError> {
         let mut found = Found::default();
         for (number, index) in indexes.iter().enumerate() {
-            match self.decoder.push(rows[*index], event(number, *index), &mut found) {
+            match self.push_row(rows[*index], event(number, *index), found.recall(kept, *index), &mut found) {
                 Ok(()) if self.keeps_rest => {}
                 Ok(()) => self.dropped.count(found.unread()),
                 Err(reject) => self.rejects.push((*index, reject)),
@@ -104,6 +109,20 @@ impl<'e> Filling<'e> {
             }
         }
         Ok(())
+    }
+
+    fn push_row<'a>(
+        &mut self,
+        row: Row<'_>,
+        event: Option<Value<'a>>,
+        is_found: bool,
+        found: &mut Found<'a>,
+    ) -> Result<(), Reject> {
+        let event = match event {
+            Some(event) if is_found => event,
+            event => find_members(self.plan, row, event, found)?,
+        };
+        self.decoder.push(row, event, found)
     }
 
     /// The file of so many rows that came.

@@ -56,7 +56,7 @@ use self::events::Events;
 use self::file::Filling;
 use self::parquet::{Layout, Size};
 use self::plan::Plans;
-use self::rows::{Decoder, Found};
+use self::rows::{Decoder, Found, Kept, find_members};
 use self::spare::Spare;
 use crate::error::WriterError;
 use crate::tape::Node;
@@ -126,17 +126,18 @@ impl Encoder {
     /// Beside `rows` it needs memory for the file, one batch of a few thousand rows and, if it sorts, the sort columns.
     pub fn encode(&self, rows: &[Row<'_>], metadata: &[(String, String)]) -> Result<Encoded, WriterError> {
         let size = Size { rows: rows.len(), text_bytes: rows.iter().map(|row| row.data.len()).sum() };
-        let mut events = Events::new(self.nodes.take());
-        let order = self.order(rows, &mut events)?;
+        let mut events = Events::new(self.nodes.take(), self.plans.file.slots);
+        let mut kept = Kept::default();
+        let order = self.order(rows, &mut events, &mut kept)?;
         let mut filling = Filling::new(self, size, metadata);
         if events.len() == rows.len() {
             // The search for the order has taken all of them apart.
-            filling.push(&order, rows, |_, index| events.get(index))?;
+            filling.push(&order, rows, |_, index| events.get(index), &kept)?;
         } else {
             let mut rest = order.as_slice();
             while !rest.is_empty() {
                 let (chunk, behind) = rest.split_at(events.fill(rest.iter().map(|index| rows[*index])));
-                filling.push(chunk, rows, |number, _| events.get(number))?;
+                filling.push(chunk, rows, |number, _| events.get(number), &Kept::default())?;
                 rest = behind;
             }
         }
@@ -145,9 +146,9 @@ impl Encoder {
     }
 
     /// The indexes of `rows` in the order they stand in the file.
-    fn order<'a>(&self, rows: &[Row<'a>], events: &mut Events<'a>) -> Result<Vec<usize>, WriterError> {
+    fn order<'a>(&self, rows: &[Row<'a>], events: &mut Events<'a>, kept: &mut Kept) -> Result<Vec<usize>, WriterError> {
         match &self.plans.keys {
-            Some(keys) => sort::order(rows, keys, events),
+            Some(keys) => sort::order(rows, keys, events, kept),
             None => Ok((0..rows.len()).collect()),
         }
     }
@@ -157,7 +158,8 @@ impl Encoder {
         let mut decoder = Decoder::new(&self.plans.file, 1);
         let (mut events, mut found) = (Events::default(), Found::default());
         events.fill(std::iter::once(row));
-        decoder.push(row, events.get(0), &mut found)?;
-        Ok(decoder.explain(&found))
+        let event = find_members(&self.plans.file, row, events.get(0), &mut found)?;
+        decoder.push(row, event, &found)?;
+        Ok(decoder.explain(event, &found))
     }
 }

@@ -8,9 +8,9 @@ use arrow_schema::{ArrowError, DataType as Arrow};
 use schemas::column::{DataType, Field};
 
 use super::columns::{Column, offset, start_offsets, take_offsets};
-use super::cursor::{Items, Kind, Lone, Members, Place, Value, unescape};
+use super::cursor::{Broken, Kind, Lone, Member, Place, Value, items, members, unescape};
 use super::misfit::Fault;
-use super::names::Names;
+use super::names::{Names, Order};
 use super::survey::Leaf;
 
 fn not_a(kind: &str, arrow: &Arrow) -> ArrowError {
@@ -38,10 +38,7 @@ impl Lists {
         if value.kind != Kind::Array {
             return Ok(false);
         }
-        let mut items = Items::of(value)?;
-        while let Some(item) = items.next()? {
-            self.items.append(Some(item)).map_err(|fault| fault.inside("[]"))?;
-        }
+        items(value, |item| self.items.append(item).map_err(|fault| fault.inside("[]")))?;
         self.offsets.push(offset(self.items.len()));
         self.valid.append_non_null();
         Ok(true)
@@ -107,7 +104,7 @@ impl Maps {
         }
         self.push_keys(value)?;
         for (_, place) in &self.entries {
-            self.values.append(Some(value.inside(*place))).map_err(|fault| fault.inside("{}"))?;
+            self.values.append(value.at(*place)).map_err(|fault| fault.inside("{}"))?;
         }
         self.offsets.push(offset(self.keys.len()));
         self.valid.append_non_null();
@@ -118,17 +115,18 @@ impl Maps {
     fn push_keys(&mut self, object: Value<'_>) -> Result<(), Fault> {
         self.entries.clear();
         let base = self.keys.len();
-        let mut members = Members::of(object)?;
-        while let Some(member) = members.next()? {
-            self.keys.append(Some(member.name)).map_err(|fault| fault.inside("{key}"))?;
-            self.entries.push((member.name_place, member.value_place));
-        }
+        let Maps { keys, entries, .. } = self;
+        members(object, |member| {
+            keys.append(member.name()).map_err(|fault| fault.inside("{key}"))?;
+            entries.push((member.name_place, member.value_place));
+            Ok::<_, Fault>(())
+        })?;
         if !self.drop_shadowed(base) {
             return Ok(());
         }
         self.keys.truncate(base);
         for (name, _) in &self.entries {
-            self.keys.append(Some(object.inside(*name)))?;
+            self.keys.append(object.at(*name))?;
         }
         Ok(())
     }
@@ -189,6 +187,7 @@ impl Maps {
 #[derive(Debug)]
 pub(super) struct Structs {
     names: Names,
+    order: Order,
     fields: Vec<(String, Column)>,
     len: usize,
     valid: NullBufferBuilder,
@@ -200,6 +199,7 @@ impl Structs {
     pub(super) fn new(fields: &[Field], rows: usize) -> Self {
         Structs {
             names: Names::new(fields.iter().map(|f| f.name.as_str())),
+            order: Order::default(),
             fields: fields.iter().map(|f| (f.name.clone(), Column::new(&f.data_type, rows))).collect(),
             len: 0,
             valid: NullBufferBuilder::new(rows),
@@ -217,8 +217,10 @@ impl Structs {
         }
         self.find_members(value)?;
         for ((name, column), place) in self.fields.iter_mut().zip(&self.places) {
-            let member = place.map(|(place, _)| value.inside(place));
-            column.append(member).map_err(|fault| fault.inside_member(name))?;
+            match place {
+                Some((place, _)) => column.append(value.at(*place)).map_err(|fault| fault.inside_member(name))?,
+                None => column.append_null(),
+            }
         }
         self.len += 1;
         self.valid.append_non_null();
@@ -226,18 +228,20 @@ impl Structs {
     }
 
     /// All members first, values afterwards: the last of two members with one name counts, and the first leaves no trace.
-    fn find_members(&mut self, object: Value<'_>) -> Result<(), Fault> {
+    fn find_members(&mut self, object: Value<'_>) -> Result<(), Broken> {
         self.places.clear();
         self.places.resize(self.fields.len(), None);
-        let mut members = Members::of(object)?;
-        while let Some(member) = members.next()? {
-            let Some(found) = find(&self.names, member.name) else { continue };
-            let place = &mut self.places[found.index];
-            if found.exact || !place.is_some_and(|(_, exact)| exact) {
-                *place = Some((member.value_place, found.exact));
+        let Structs { names, order, places, .. } = self;
+        order.begin();
+        members(object, |member| {
+            if let Some(found) = find(names, member, order) {
+                let place = &mut places[found.index];
+                if found.exact || !place.is_some_and(|(_, exact)| exact) {
+                    *place = Some((member.value_place, found.exact));
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     pub(super) fn append_null(&mut self) {
@@ -269,10 +273,15 @@ impl Structs {
 }
 
 /// The name as it is written in nearly every event, else decoded first.
-pub(super) fn find(names: &Names, name: Value<'_>) -> Option<super::names::Found> {
-    if name.kind == Kind::String {
-        return names.find(name.inner().as_bytes());
+#[inline]
+pub(super) fn find(names: &Names, member: &Member<'_, '_>, order: &mut Order) -> Option<super::names::Found> {
+    match member.plain_name() {
+        Some(name) => names.find_next(name, order),
+        None => find_escaped(names, member.name()),
     }
+}
+
+fn find_escaped(names: &Names, name: Value<'_>) -> Option<super::names::Found> {
     let mut decoded = Vec::new();
     unescape(name.inner(), Lone::Refuse, &mut decoded).ok()?;
     names.find(&decoded)

@@ -26,7 +26,7 @@ use super::survey::Leaf;
 use crate::error::WriterError;
 
 /// Goes up when the same rows give other bytes.
-const CREATED_BY: &str = "alluvium version 1";
+const CREATED_BY: &str = "alluvium version 2";
 /// Share of absent values a bloom filter lets through.
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 

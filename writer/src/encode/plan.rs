@@ -17,9 +17,11 @@ use crate::error::WriterError;
 /// How rows of one table are decoded.
 #[derive(Debug)]
 pub(super) struct Plan {
-    pub(super) root: Node,
+    pub(super) root: Arc<Node>,
     /// Number of slots in the tree.
     pub(super) slots: usize,
+    /// Number of objects in the tree.
+    pub(super) objects: usize,
     /// In file order.
     pub(super) columns: Vec<ColumnPlan>,
     pub(super) schema: SchemaRef,
@@ -29,7 +31,7 @@ pub(super) struct Plan {
 #[derive(Debug)]
 pub(super) struct Plans {
     pub(super) file: Plan,
-    /// Only the columns rows are sorted by, the most significant first; none if rows stay in arrival order.
+    /// Only the columns rows are sorted by, the most significant first, of the same tree; none if rows stay in arrival order.
     pub(super) keys: Option<Plan>,
     /// The same columns by their index in the file.
     pub(super) sort: Vec<usize>,
@@ -37,7 +39,7 @@ pub(super) struct Plans {
     pub(super) bloom: Vec<usize>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ColumnPlan {
     pub(super) name: String,
     pub(super) data_type: DataType,
@@ -54,9 +56,14 @@ pub(super) enum Source {
     Rest,
 }
 
+/// Number of the event itself among the objects of the tree.
+pub(super) const ROOT: usize = 0;
+
 /// An object some of whose members are read.
 #[derive(Debug)]
 pub(super) struct Node {
+    /// Which object of the tree it is.
+    pub(super) number: usize,
     pub(super) names: Names,
     /// As in `names`.
     pub(super) members: Vec<NodeMember>,
@@ -78,17 +85,10 @@ impl Plans {
         stored.iter().try_for_each(check_column)?;
         let sort = named(&stored, &spec.sort, "sort")?;
         let bloom = named(&stored, &spec.bloom, "bloom")?;
-        let schema = schemas::arrow::arrow_schema(spec);
-        let keys = match sort.as_slice() {
-            [] => None,
-            sort => {
-                let columns: Vec<Column> = sort.iter().map(|index| stored[*index].clone()).collect();
-                let fields: Vec<_> = sort.iter().map(|index| schema.fields()[*index].clone()).collect();
-                Some(Plan::new(&columns, &[], Schema::new(fields)))
-            }
-        };
         let held: Vec<&[String]> = spec.partitions.iter().filter_map(|p| p.path.as_deref()).collect();
-        Ok(Plans { file: Plan::new(&stored, &held, schema), keys, sort, bloom })
+        let file = Plan::new(&stored, &held, schemas::arrow::arrow_schema(spec));
+        let keys = if sort.is_empty() { None } else { Some(file.of_columns(&sort)) };
+        Ok(Plans { file, keys, sort, bloom })
     }
 }
 
@@ -98,10 +98,21 @@ impl Plan {
         let events = stored.iter().enumerate().filter(|(_, c)| c.source == ColumnSource::Event);
         let mut tails: Vec<Tail<'_>> = events.map(|(index, c)| (c.path.as_slice(), index)).collect();
         tails.extend(held.iter().enumerate().map(|(n, path)| (*path, stored.len() + n)));
-        let mut slots = Slots { next: 0, of_column: vec![0; stored.len() + held.len()] };
-        let root = node(&tails, &mut slots);
+        let mut slots = Slots { next: 0, objects: 0, of_column: vec![0; stored.len() + held.len()] };
+        let root = Arc::new(node(&tails, &mut slots));
         let columns = stored.iter().zip(&slots.of_column).map(|(c, slot)| column_plan(c, *slot)).collect();
-        Plan { root, slots: slots.next, columns, schema: Arc::new(schema) }
+        Plan { root, slots: slots.next, objects: slots.objects, columns, schema: Arc::new(schema) }
+    }
+
+    /// Some columns of the same tree.
+    fn of_columns(&self, indexes: &[usize]) -> Plan {
+        let fields: Vec<_> = indexes.iter().map(|index| self.schema.fields()[*index].clone()).collect();
+        Plan {
+            root: self.root.clone(),
+            columns: indexes.iter().map(|index| self.columns[*index].clone()).collect(),
+            schema: Arc::new(Schema::new(fields)),
+            ..*self
+        }
     }
 
     /// Whether unread members are kept.
@@ -113,10 +124,13 @@ impl Plan {
 /// Hands out slots while the tree grows.
 struct Slots {
     next: usize,
+    objects: usize,
     of_column: Vec<usize>,
 }
 
 fn node(tails: &[Tail<'_>], slots: &mut Slots) -> Node {
+    let number = slots.objects;
+    slots.objects += 1;
     let mut heads: Vec<&str> = vec![];
     for head in tails.iter().filter_map(|(path, _)| path.first()) {
         if !heads.contains(&head.as_str()) {
@@ -124,7 +138,7 @@ fn node(tails: &[Tail<'_>], slots: &mut Slots) -> Node {
         }
     }
     let members = heads.iter().map(|head| node_member(head, tails, slots)).collect();
-    Node { names: Names::new(heads.iter().copied()), members }
+    Node { number, names: Names::new(heads.iter().copied()), members }
 }
 
 fn node_member(head: &str, tails: &[Tail<'_>], slots: &mut Slots) -> NodeMember {

@@ -8,10 +8,11 @@ use hashbrown::HashSet;
 use schemas::reject::{Reason, Reject};
 
 use super::columns::Column;
-use super::cursor::{Broken, Kind, Members, Value, readable};
+use super::cursor::{Broken, Kind, Place, Value, members, readable};
 use super::misfit::Fault;
+use super::names::Order;
 use super::nested::find;
-use super::plan::{Node, Plan, Source};
+use super::plan::{Node, Plan, ROOT, Source};
 use super::survey::Leaf;
 use super::{Explained, Row};
 use crate::error::WriterError;
@@ -25,10 +26,10 @@ const EVENT_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// Up to this many unread members are compared with each other; more are hashed.
 const COMPARED_MAX: usize = 16;
 
-/// Value of a member in the tree of paths, and whether its name matched exactly.
+/// Where the value of a member in the tree of paths stands, and whether its name matched exactly.
 #[derive(Debug, Clone, Copy, Default)]
-struct Slot<'a> {
-    value: Option<Value<'a>>,
+struct Slot {
+    place: Option<Place>,
     exact: bool,
 }
 
@@ -37,6 +38,7 @@ struct Slot<'a> {
 pub(super) struct Unread<'a> {
     name: Value<'a>,
     value: Value<'a>,
+    place: Place,
     /// The slot it would fill case aside.
     slot: Option<usize>,
 }
@@ -44,8 +46,19 @@ pub(super) struct Unread<'a> {
 /// What was found in the row at hand.
 #[derive(Debug, Default)]
 pub(super) struct Found<'a> {
-    slots: Vec<Slot<'a>>,
+    slots: Vec<Slot>,
     unread: Vec<Unread<'a>>,
+    /// Of each object in the tree of paths.
+    orders: Vec<Order>,
+}
+
+/// What was found in rows that are looked at once more, in another order.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// For each row whether its nodes are here.
+    rows: Vec<bool>,
+    /// For each row and slot the node; 0, which is the event itself, for none.
+    nodes: Vec<u32>,
 }
 
 /// Columns under construction.
@@ -74,17 +87,11 @@ impl<'p> Decoder<'p> {
         self.rows >= CHUNK_ROWS || self.text_bytes >= CHUNK_BYTES
     }
 
-    /// Adds one row to all columns, or to none; `event` is the row's, none if it is not UTF-8.
-    pub(super) fn push<'a>(
-        &mut self,
-        row: Row<'a>,
-        event: Option<Value<'a>>,
-        found: &mut Found<'a>,
-    ) -> Result<(), Reject> {
-        self.find_members(row, event, found)?;
+    /// Adds one row to all columns, or to none. `found` is what [`find_members`] has found in its event.
+    pub(super) fn push(&mut self, row: Row<'_>, event: Value<'_>, found: &Found<'_>) -> Result<(), Reject> {
         let Decoder { plan, columns, rows, .. } = self;
         for (column, plan) in columns.iter_mut().zip(&plan.columns) {
-            if let Err(fault) = append(column, plan.source, found, &row) {
+            if let Err(fault) = append(column, plan.source, event, found, &row) {
                 columns.iter_mut().for_each(|c| c.truncate(*rows));
                 return Err(fault.reject(&plan.name));
             }
@@ -94,28 +101,10 @@ impl<'p> Decoder<'p> {
         Ok(())
     }
 
-    /// Fills the slots and the list of unread members.
-    fn find_members<'a>(&self, row: Row<'a>, event: Option<Value<'a>>, found: &mut Found<'a>) -> Result<(), Reject> {
-        let length = row.data.len();
-        if length > EVENT_BYTES_MAX {
-            let message = format!("the event has {length} bytes; want at most {EVENT_BYTES_MAX}");
-            return Err(Reject::new(Reason::NotJson, message));
-        }
-        let event = event.ok_or_else(|| Fault::Broken.reject(""))?;
-        let Found { slots, unread } = found;
-        slots.clear();
-        slots.resize(self.plan.slots, Slot::default());
-        unread.clear();
-        scan(&self.plan.root, event, slots, Some(unread)).map_err(|e| Fault::from(e).reject(""))?;
-        unread.retain(|member| !member.is_read(slots));
-        keep_last(unread);
-        Ok(())
-    }
-
     /// What became of the members of a row.
-    pub(super) fn explain(&self, found: &Found<'_>) -> Explained {
+    pub(super) fn explain(&self, event: Value<'_>, found: &Found<'_>) -> Explained {
         let is_null = |source| match source {
-            Source::Slot(slot) => found.slots[slot].value.is_none_or(Value::is_null),
+            Source::Slot(slot) => found.slots[slot].place.is_none_or(|place| event.at(place).is_null()),
             _ => false,
         };
         let nulls = self.plan.columns.iter().filter(|c| is_null(c.source)).map(|c| c.name.clone()).collect();
@@ -147,11 +136,71 @@ impl<'a> Found<'a> {
     pub(super) fn unread(&self) -> &[Unread<'a>] {
         &self.unread
     }
+
+    /// Keeps what was found in the next row, which is an event taken apart or none.
+    pub(super) fn keep(&self, kept: &mut Kept) {
+        let node = |slot: &Slot| match slot.place {
+            Some(Place::Node(node)) => Some(node),
+            Some(Place::Text { .. }) => None,
+            None => Some(0),
+        };
+        let before = kept.nodes.len();
+        kept.nodes.extend(self.slots.iter().map_while(node));
+        kept.rows.push(self.unread.is_empty() && kept.nodes.len() - before == self.slots.len());
+        kept.nodes.resize(before + self.slots.len(), 0);
+    }
+
+    /// Finds again what was kept of a row, if it was.
+    pub(super) fn recall(&mut self, kept: &Kept, row: usize) -> bool {
+        if !kept.rows.get(row).is_some_and(|kept| *kept) {
+            return false;
+        }
+        let each = kept.nodes.len() / kept.rows.len();
+        let place = |node: &u32| (*node != 0).then_some(Place::Node(*node));
+        self.unread.clear();
+        self.slots.clear();
+        let nodes = &kept.nodes[row * each..][..each];
+        self.slots.extend(nodes.iter().map(|node| Slot { place: place(node), exact: true }));
+        true
+    }
 }
 
-fn append(column: &mut Column, source: Source, found: &Found<'_>, row: &Row<'_>) -> Result<(), Fault> {
+/// Finds the members of an event that columns read, and those that none reads.
+pub(super) fn find_members<'a>(
+    plan: &Plan,
+    row: Row<'_>,
+    event: Option<Value<'a>>,
+    found: &mut Found<'a>,
+) -> Result<Value<'a>, Reject> {
+    let length = row.data.len();
+    if length > EVENT_BYTES_MAX {
+        let message = format!("the event has {length} bytes; want at most {EVENT_BYTES_MAX}");
+        return Err(Reject::new(Reason::NotJson, message));
+    }
+    let event = event.ok_or_else(|| Fault::Broken.reject(""))?;
+    found.slots.clear();
+    found.slots.resize(plan.slots, Slot::default());
+    found.unread.clear();
+    found.orders.resize_with(plan.objects, Order::default);
+    scan(&plan.root, event, found).map_err(|e| Fault::from(e).reject(""))?;
+    let Found { slots, unread, .. } = found;
+    unread.retain(|member| !member.is_read(slots));
+    keep_last(unread);
+    Ok(event)
+}
+
+fn append(
+    column: &mut Column,
+    source: Source,
+    event: Value<'_>,
+    found: &Found<'_>,
+    row: &Row<'_>,
+) -> Result<(), Fault> {
     match source {
-        Source::Slot(slot) => return column.append(found.slots[slot].value),
+        Source::Slot(slot) => match found.slots[slot].place {
+            Some(place) => return column.append(event.at(place)),
+            None => column.append_null(),
+        },
         Source::Shard => column.append_with(|out| out.extend_from_slice(row.shard.as_bytes())),
         Source::Position => column.append_with(|out| write_position(row, out)),
         Source::ArrivedAt => column.append_millis(row.arrived_at),
@@ -182,32 +231,31 @@ fn write_rest(unread: &[Unread<'_>], out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-/// Notes the value of every member the tree reads. Recursion is as deep as the longest column path.
-fn scan<'a>(
-    node: &Node,
-    object: Value<'a>,
-    slots: &mut [Slot<'a>],
-    mut unread: Option<&mut Vec<Unread<'a>>>,
-) -> Result<(), Broken> {
-    let mut members = Members::of(object)?;
-    while let Some(member) = members.next()? {
-        let found = find(&node.names, member.name);
+/// Notes the place of every member the tree reads. Recursion is as deep as the longest column path.
+fn scan<'a>(node: &Node, object: Value<'a>, found: &mut Found<'a>) -> Result<(), Broken> {
+    let Found { slots, unread, orders } = found;
+    let order = &mut orders[node.number];
+    order.begin();
+    members(object, |member| {
+        let found = find(&node.names, member, order);
         let slot = found.map(|f| node.members[f.index].slot);
         let exact = found.is_some_and(|f| f.exact);
         if let Some(slot) = slot.map(|index| &mut slots[index])
             && (exact || !slot.exact)
         {
-            *slot = Slot { value: Some(member.value), exact };
+            *slot = Slot { place: Some(member.value_place), exact };
         }
-        if !exact && let Some(unread) = unread.as_deref_mut() {
-            unread.push(Unread { name: member.name, value: member.value, slot });
+        if !exact && node.number == ROOT {
+            unread.push(Unread { name: member.name(), value: member.value(), place: member.value_place, slot });
         }
-    }
+        Ok::<_, Broken>(())
+    })?;
     for member in &node.members {
-        if let (Some(below), Some(value)) = (&member.below, slots[member.slot].value)
-            && value.kind == Kind::Object
-        {
-            scan(below, value, slots, None)?;
+        if let (Some(below), Some(place)) = (&member.below, found.slots[member.slot].place) {
+            let value = object.at(place);
+            if value.kind == Kind::Object {
+                scan(below, value, found)?;
+            }
         }
     }
     Ok(())
@@ -215,9 +263,8 @@ fn scan<'a>(
 
 impl Unread<'_> {
     /// It was taken after all, case aside.
-    fn is_read(&self, slots: &[Slot<'_>]) -> bool {
-        let taken = self.slot.and_then(|slot| slots[slot].value);
-        taken.is_some_and(|value| std::ptr::eq(value.text().as_ptr(), self.value.text().as_ptr()))
+    fn is_read(&self, slots: &[Slot]) -> bool {
+        self.slot.is_some_and(|slot| slots[slot].place == Some(self.place))
     }
 
     /// The name, readable.

@@ -10,7 +10,7 @@ use arrow_schema::{ArrowError, SortOptions};
 use super::Row;
 use super::events::Events;
 use super::plan::Plan;
-use super::rows::{Decoder, Found};
+use super::rows::{Decoder, Found, Kept, find_members};
 use crate::error::WriterError;
 
 fn failed(error: ArrowError) -> WriterError {
@@ -20,20 +20,31 @@ fn failed(error: ArrowError) -> WriterError {
 /// The indexes of `rows`, ascending by the columns of `keys`, nulls first; rows that compare equal stay in the order they came.
 /// Rows whose keys do not fit their columns come last: whoever decodes them whole rejects them.
 ///
-/// Afterwards `events` holds the last of the rows; all of them, if they are few.
-pub(super) fn order<'a>(rows: &[Row<'a>], keys: &Plan, events: &mut Events<'a>) -> Result<Vec<usize>, WriterError> {
+/// Afterwards `events` holds the last of the rows; all of them, if they are few, and then `kept` what was found in them.
+pub(super) fn order<'a>(
+    rows: &[Row<'a>],
+    keys: &Plan,
+    events: &mut Events<'a>,
+    kept: &mut Kept,
+) -> Result<Vec<usize>, WriterError> {
     let mut sorter = Sorter::new(keys)?;
     let mut decoder = Decoder::new(keys, rows.len());
-    let (mut order, mut misfits) = (Vec::with_capacity(rows.len()), vec![]);
+    let (mut fitting, mut misfits) = (Vec::with_capacity(rows.len()), vec![]);
     let mut begin = 0;
     while begin < rows.len() {
         let count = events.fill(rows[begin..].iter().copied());
+        let whole = count == rows.len();
         let mut found = Found::default();
-        for offset in 0..count {
-            let index = begin + offset;
-            match decoder.push(rows[index], events.get(offset), &mut found) {
-                Ok(()) => order.push((order.len(), index)),
-                Err(_) => misfits.push(index),
+        for (offset, row) in rows[begin..begin + count].iter().enumerate() {
+            let fits = find_members(keys, *row, events.get(offset), &mut found)
+                .and_then(|event| decoder.push(*row, event, &found));
+            if whole {
+                found.keep(kept);
+            }
+            if fits.is_ok() {
+                fitting.push(begin + offset)
+            } else {
+                misfits.push(begin + offset)
             }
             if decoder.is_full() {
                 sorter.add(&decoder.take()?)?;
@@ -42,8 +53,7 @@ pub(super) fn order<'a>(rows: &[Row<'a>], keys: &Plan, events: &mut Events<'a>) 
         begin += count;
     }
     sorter.add(&decoder.take()?)?;
-    order.sort_by(|(a, _), (b, _)| sorter.keys.row(*a).cmp(&sorter.keys.row(*b)));
-    Ok(order.into_iter().map(|(_, index)| index).chain(misfits).collect())
+    Ok(sorter.sorted().into_iter().map(|place| fitting[place]).chain(misfits).collect())
 }
 
 /// Sort keys in a form that compares byte by byte.
@@ -66,4 +76,22 @@ impl Sorter {
         let columns: Vec<ArrayRef> = batch.columns().to_vec();
         self.converter.append(&mut self.keys, &columns).map_err(failed)
     }
+
+    /// The places of the keys in ascending order. Most keys differ in their first bytes, which are compared as a number.
+    fn sorted(&self) -> Vec<usize> {
+        let mut order: Vec<(u128, usize)> = self.keys.iter().map(first_bytes).zip(0..).collect();
+        order.sort_unstable();
+        for alike in order.chunk_by_mut(|(a, _), (b, _)| a == b).filter(|alike| alike.len() > 1) {
+            alike.sort_by(|(_, a), (_, b)| self.keys.row(*a).cmp(&self.keys.row(*b)));
+        }
+        order.into_iter().map(|(_, place)| place).collect()
+    }
+}
+
+fn first_bytes(key: arrow_row::Row<'_>) -> u128 {
+    let key = key.as_ref();
+    let mut first = [0; 16];
+    let count = key.len().min(first.len());
+    first[..count].copy_from_slice(&key[..count]);
+    u128::from_be_bytes(first)
 }

@@ -7,6 +7,9 @@
 /// Values looked at, from the first on.
 const SAMPLE: usize = 2048;
 
+/// After so many values a column of which nearly all differ is not looked at any further.
+const EARLY: usize = 256;
+
 /// What the first values of a leaf column are like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Leaf {
@@ -17,20 +20,23 @@ pub(super) struct Leaf {
     pub(super) bytes: Option<usize>,
 }
 
-/// Surveys a leaf of `len` values; `value` gives none for null.
-pub(super) fn survey<'v>(len: usize, value: impl Fn(usize) -> Option<&'v [u8]>) -> Leaf {
+/// Surveys a leaf of `len` values; `value` gives none for null. All of them have about `bytes`.
+pub(super) fn survey<'v>(len: usize, bytes: usize, value: impl Fn(usize) -> Option<&'v [u8]>) -> Leaf {
     let mut distinct = Distinct::new(len.min(SAMPLE));
-    let (mut seen, mut bytes, mut distinct_bytes) = (0, 0, 0);
+    let (mut seen, mut seen_bytes, mut distinct_bytes) = (0, 0, 0);
     for value in (0..len.min(SAMPLE)).filter_map(value) {
         seen += 1;
-        bytes += value.len();
+        seen_bytes += value.len();
         if distinct.insert(hash(value)) {
             distinct_bytes += value.len();
+        }
+        if seen == EARLY && distinct.count * 16 > seen * 15 {
+            return Leaf { repeats: false, bytes: (len <= SAMPLE).then_some(bytes) };
         }
     }
     let repeats = seen > 0 && distinct.count * 2 <= seen;
     // With a dictionary each value is an index besides, of at most 11 bits: `SAMPLE` is 2^11.
-    let stored = if repeats { distinct_bytes + index_bytes(seen, distinct.count) } else { bytes };
+    let stored = if repeats { distinct_bytes + index_bytes(seen, distinct.count) } else { seen_bytes };
     Leaf { repeats, bytes: (len <= SAMPLE).then_some(stored) }
 }
 
@@ -89,7 +95,8 @@ mod tests {
 
     fn of(values: &str) -> Leaf {
         let values: Vec<&str> = values.split_whitespace().collect();
-        survey(values.len(), |i| (values[i] != "-").then(|| values[i].as_bytes()))
+        let bytes = values.iter().filter(|value| **value != "-").map(|value| value.len()).sum();
+        survey(values.len(), bytes, |i| (values[i] != "-").then(|| values[i].as_bytes()))
     }
 
     #[test]
@@ -102,11 +109,19 @@ mod tests {
     }
 
     #[test]
+    fn a_look_at_the_first_is_enough_if_nearly_all_of_them_differ() {
+        let values: Vec<String> = (0..2000).map(|n| if n < 250 { n.to_string() } else { "x".to_string() }).collect();
+        let of = |values: &[String]| survey(values.len(), 9, |i| Some(values[i].as_bytes()));
+        assert_eq!(of(&values), Leaf { repeats: false, bytes: Some(9) });
+        assert!(of(&values[200..]).repeats);
+    }
+
+    #[test]
     fn bytes_are_those_that_will_be_stored() {
         assert_eq!(of("ab cd - ef").bytes, Some(6));
         assert_eq!(of("ab ab - ab").bytes, Some(2));
         assert_eq!(of("ab cd ab cd").bytes, Some(4 + 1));
-        assert_eq!(survey(SAMPLE + 1, |_| None).bytes, None);
+        assert_eq!(survey(SAMPLE + 1, 0, |_| None).bytes, None);
     }
 
     #[test]

@@ -49,13 +49,13 @@ impl Writer {
     /// A row for a partition of the table.
     pub fn row(&mut self, intake: &mut Intake, partition: &str, given: Given<'_>) {
         self.take_in(intake, Output::Table, partition, given);
-        intake.before = given.position.clone();
+        intake.before.clone_from(given.position);
     }
 
     /// A line for a folder of the errors output.
     pub fn reject(&mut self, intake: &mut Intake, folder: &str, given: Given<'_>) {
         self.take_in(intake, Output::Errors, folder, given);
-        intake.before = given.position.clone();
+        intake.before.clone_from(given.position);
     }
 
     /// A line for a folder of the archive: a whole record, handed over before its events. They stand at or before the record's
@@ -98,7 +98,7 @@ impl Writer {
 
     /// A record that needs nothing more (recovery found it stored).
     pub fn skip(&self, intake: &mut Intake, position: &Position) {
-        intake.before = position.clone();
+        intake.before.clone_from(position);
     }
 
     /// Keeps the memory cap within a span whose records unfold to far more than they are: cuts what is full, and the largest

@@ -137,9 +137,10 @@ impl Reading {
     /// Sends what is wanted of the object; gives the position through which it did.
     fn run(mut self, raws: Raws) -> Result<Position, Ended> {
         let mut records = Records::open(raws).map_err(|broken| Ended::Broken(self.from.clone(), broken))?;
+        let begin = self.object.position(0);
         loop {
             let mut taken = Taken::default();
-            let more = records.portion(&mut |number, raw| self.take(number, &raw, &mut taken));
+            let more = records.portion(&mut |number, raw| self.take(begin.with_sub(number), &raw, &mut taken));
             let more = match more {
                 Ok(more) => more && !taken.enough,
                 Err(broken) => return Err(Ended::Broken(self.from, broken)),
@@ -161,8 +162,7 @@ impl Reading {
         }
     }
 
-    fn take(&self, number: u64, raw: &Raw<'_>, taken: &mut Taken) {
-        let position = self.object.position(number);
+    fn take(&self, position: Position, raw: &Raw<'_>, taken: &mut Taken) {
         taken.enough |= self.to.as_ref().is_some_and(|to| *to <= position);
         // A record that reading begins within is behind that place, and is given once more.
         if position <= self.from || self.to.as_ref().is_some_and(|to| position > *to) {

@@ -3,7 +3,7 @@
 use ::parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
 use schemas::table::TableSpec;
 
-use super::super::rows::{Decoder, Found};
+use super::super::rows::{Decoder, Found, find_members};
 use super::super::{Encoder, Row, events::Events};
 use super::*;
 
@@ -50,7 +50,9 @@ fn by_the_crate(encoder: &Encoder, rows: &[Row<'_>], metadata: &[(String, String
     let mut writer: Option<ArrowWriter<Vec<u8>>> = None;
     for (number, row) in rows.iter().enumerate() {
         events.fill(std::iter::once(*row));
-        decoder.push(*row, events.get(0), &mut Found::default()).expect("fits");
+        let mut found = Found::default();
+        let event = find_members(&encoder.plans.file, *row, events.get(0), &mut found).expect("an event");
+        decoder.push(*row, event, &found).expect("fits");
         if !decoder.is_full() && number + 1 < rows.len() {
             continue;
         }
