@@ -20,24 +20,27 @@ pub struct Paths {
     steady: i64,
     /// Made at the first use. Each path has one place that it may stand in.
     slots: Vec<Slot>,
+    /// Of the values at hand.
+    key: Vec<u8>,
 }
 
-/// Empty if it has no values: there is at least one key.
+/// Empty if it has no key.
 #[derive(Debug, Clone, Default)]
 struct Slot {
     block: i64,
-    values: Vec<String>,
+    /// The values with their lengths, see [`join`].
+    key: Vec<u8>,
     path: String,
 }
 
 impl Paths {
     pub fn new(guard: Arc<Guard>) -> Paths {
-        Paths { steady: guard.steady_millis(), guard, slots: Vec::new() }
+        Paths { steady: guard.steady_millis(), guard, slots: Vec::new(), key: Vec::new() }
     }
 
     /// One that remembers nothing yet.
     pub fn another(&self) -> Paths {
-        Paths { guard: self.guard.clone(), steady: self.steady, slots: Vec::new() }
+        Paths { guard: self.guard.clone(), steady: self.steady, slots: Vec::new(), key: Vec::new() }
     }
 
     /// What [`Guard::path`] says.
@@ -46,29 +49,35 @@ impl Paths {
         if self.slots.is_empty() {
             self.slots.resize(SLOTS, Slot::default());
         }
-        let slot = &mut self.slots[place(values)];
-        if slot.block != block || slot.values != values {
+        join(values, &mut self.key);
+        let slot = &mut self.slots[place(&self.key)];
+        if slot.block != block || slot.key != self.key {
             // A refusal leaves half a path.
-            slot.values.clear();
+            slot.key.clear();
             self.guard.path(values, now, &mut slot.path)?;
-            slot.values.extend_from_slice(values);
+            slot.key.extend_from_slice(&self.key);
             slot.block = block;
         }
         Ok(&slot.path)
     }
 }
 
-/// Where these values' path stands. Two that share a place take it from each other, which costs time and nothing else.
-fn place(values: &[String]) -> usize {
-    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut state = 0u64;
+/// All values in one piece, other ones for other values.
+fn join(values: &[String], key: &mut Vec<u8>) {
+    key.clear();
     for value in values {
-        let (words, tail) = value.as_bytes().as_chunks::<8>();
-        let last = tail.iter().fold(1, |sum, byte| sum << 8 | u64::from(*byte));
-        for word in words.iter().map(|word| u64::from_le_bytes(*word)).chain([last]) {
-            state = (state.rotate_left(23) ^ word).wrapping_mul(MIX);
-        }
+        key.extend_from_slice(&(value.len() as u64).to_le_bytes());
+        key.extend_from_slice(value.as_bytes());
     }
+}
+
+/// Where the path of these values stands. Two that share a place take it from each other, which costs time and nothing else.
+fn place(key: &[u8]) -> usize {
+    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+    let (words, tail) = key.as_chunks::<8>();
+    let last = tail.iter().fold(1, |sum, byte| sum << 8 | u64::from(*byte));
+    let words = words.iter().map(|word| u64::from_le_bytes(*word)).chain([last]);
+    let state = words.fold(0u64, |state, word| (state.rotate_left(23) ^ word).wrapping_mul(MIX));
     (state >> 32) as usize % SLOTS
 }
 

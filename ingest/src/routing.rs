@@ -33,7 +33,9 @@ pub struct Routed {
     pub batch: Batch,
     /// In the order of the records.
     pub steps: Vec<Step>,
-    /// What steps refer to and the records do not hold: partition paths, lines, events that were compressed.
+    /// Partition paths that steps refer to.
+    paths: String,
+    /// What else steps refer to and the records do not hold: lines, events that were compressed.
     made: Vec<u8>,
     /// Events in these records.
     pub events: usize,
@@ -99,7 +101,7 @@ impl Routed {
     }
 
     pub fn path(&self, range: &Range<usize>) -> &str {
-        std::str::from_utf8(self.made(range)).expect("a path is text")
+        &self.paths[range.clone()]
     }
 
     pub fn data(&self, step: &Step, data: &Data) -> &[u8] {
@@ -123,13 +125,14 @@ fn route(batch: Batch, from: usize, router: &mut Router, source: &dyn Source, ar
         making.route_record(&batch, record, router, source, archives);
         through += 1;
     }
-    let Making { steps, made, events, .. } = making;
-    Routed { batch, steps, made, events, through, took: began.elapsed() }
+    let Making { steps, paths, made, events, .. } = making;
+    Routed { batch, steps, paths, made, events, through, took: began.elapsed() }
 }
 
 #[derive(Default)]
 struct Making {
     steps: Vec<Step>,
+    paths: String,
     made: Vec<u8>,
     events: usize,
     /// The one at hand.
@@ -174,7 +177,9 @@ impl Making {
             .map(|origin| Arc::new(FirstTaken { shard: origin.shard.into(), position: origin.of(&event.position) }));
         match router.route(event, record.arrived_at) {
             Ok(path) => {
-                let path = self.make(path.as_bytes());
+                let start = self.paths.len();
+                self.paths.push_str(path);
+                let path = start..self.paths.len();
                 let data = match within(&record.data, event.data) {
                     Some(range) => Data::Record(range),
                     None => Data::Made(self.make(event.data)),

@@ -19,6 +19,8 @@ pub struct Intake {
     /// Position of the record before the next one.
     before: Position,
     now: i64,
+    /// File bytes per byte, by output. Looked up once: what a file cut meanwhile says is for the next span.
+    ratios: [f64; Output::ALL.len()],
 }
 
 /// One row, reject or raw record as it is handed over.
@@ -38,7 +40,8 @@ impl Writer {
         self.shared.shards.enter(shard, span)?;
         let index = self.index_of(shard)?;
         let now = self.shared.clock.now();
-        Ok(Intake { shard: shard.clone(), index, before: span.from.clone(), span: span.clone(), now })
+        let ratios = Output::ALL.map(|output| self.shared.ratio(output));
+        Ok(Intake { shard: shard.clone(), index, before: span.from.clone(), span: span.clone(), now, ratios })
     }
 
     pub(super) fn index_of(&self, shard: &ShardId) -> Result<u32, WriterError> {
@@ -71,7 +74,7 @@ impl Writer {
         if pushed.first_of_shard {
             self.shared.shards.hold(&intake.shard, &intake.before);
         }
-        let (limits, ratio) = (self.settings.of(output), self.shared.ratio(output));
+        let (limits, ratio) = (self.settings.of(output), intake.ratios[output as usize]);
         if let Some(reason) = policy::full(pushed.rows, pushed.data_bytes, &limits, ratio) {
             self.frozen.extend(self.buffers.take(output, path).map(|buffer| (buffer, reason)));
         }

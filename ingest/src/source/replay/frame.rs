@@ -19,8 +19,9 @@ pub fn unpack(packed: &[u8]) -> Unpacked<'_> {
     let whole = Unpacked { data: packed, origin: None };
     let Some((shard, rest)) = text(packed) else { return whole };
     let Some((position, data)) = text(rest) else { return whole };
-    let origin = position.parse().ok().map(|position| Origin { shard, position });
-    Unpacked { data, origin: origin.filter(|_| !shard.is_empty()) }
+    // Most have none, and then there is no position to make out either.
+    let position = if shard.is_empty() { None } else { position.parse().ok() };
+    Unpacked { data, origin: position.map(|position| Origin { shard, position }) }
 }
 
 fn text(packed: &[u8]) -> Option<(&str, &[u8])> {

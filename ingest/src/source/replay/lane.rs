@@ -11,10 +11,13 @@ use writer::objects::Objects;
 use super::counters::ReplayCounters;
 use super::format::Raw;
 use super::frame::pack;
-use super::object::{Broken, Missing, Raws, Records, fetch};
+use super::object::{Broken, Missing, PORTION, Raws, Records, fetch};
 use super::plan::Planned;
 use crate::record::{Batch, Record};
 use crate::source::SourceError;
+
+/// Room made for the records of a portion: what exceeds it grows.
+const PACKED_BYTES: usize = PORTION + PORTION / 4;
 
 /// A shard of a replay.
 #[derive(Debug)]
@@ -139,7 +142,7 @@ impl Reading {
         let mut records = Records::open(raws).map_err(|broken| Ended::Broken(self.from.clone(), broken))?;
         let begin = self.object.position(0);
         loop {
-            let mut taken = Taken::default();
+            let mut taken = Taken { packed: Vec::with_capacity(PACKED_BYTES), ..Taken::default() };
             let more = records.portion(&mut |number, raw| self.take(begin.with_sub(number), &raw, &mut taken));
             let more = match more {
                 Ok(more) => more && !taken.enough,

@@ -21,7 +21,7 @@ const BLOCK: u64 = 4 << 20;
 /// Blocks that wait to be decompressed.
 const BLOCKS_AHEAD: usize = 2;
 /// Text that is looked at once; the first of it tells the format.
-const PORTION: usize = 1 << 20;
+pub(super) const PORTION: usize = 1 << 20;
 
 /// Why the bytes of an object end before their end.
 #[derive(Debug)]
