@@ -20,8 +20,10 @@ use crate::record::{Batch, Origin, Record, Unpacked};
 use crate::route::Router;
 use crate::source::Source;
 
-/// Batches worked on at once, at most: more than there are processors gains nothing.
-const AT_ONCE_MAX: usize = 8;
+/// Batches worked on or waiting to be taken in, at most.
+const AT_ONCE_MAX: usize = 10;
+/// So many of them beside one for each processor: while a batch is taken in, no other one is begun.
+const WAITING: usize = 2;
 
 /// Bytes made of a batch before it is taken in: more than a batch has itself, but compressed records unfold, and each of many small
 /// documents may become a reject with a line of its own.
@@ -230,7 +232,8 @@ pub struct Routing {
 
 impl Routing {
     pub fn new(router: Router, source: Arc<dyn Source>, archives: bool) -> Self {
-        let most = std::thread::available_parallelism().map_or(1, usize::from).min(AT_ONCE_MAX);
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let most = (processors + WAITING).min(AT_ONCE_MAX);
         Routing { source, archives, router, idle: Arc::default(), under_way: FuturesOrdered::new(), most }
     }
 
