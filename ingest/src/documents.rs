@@ -104,6 +104,27 @@ impl<'a> Documents<'a> {
         }
     }
 
+    /// The record's text, where it is not the record itself.
+    pub fn unfolded(&self) -> Option<&[u8]> {
+        match (&self.held, &self.text) {
+            (Held::Apart(Apart { text: Cow::Owned(text), .. }), _) => Some(text.as_bytes()),
+            (_, Cow::Owned(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The same, given away.
+    pub fn into_unfolded(self) -> Option<Vec<u8>> {
+        match (self.held, self.text) {
+            (Held::Apart(mut apart), _) => match std::mem::take(&mut apart.text) {
+                Cow::Owned(text) => Some(text.into_bytes()),
+                Cow::Borrowed(_) => None,
+            },
+            (_, Cow::Owned(text)) => Some(text),
+            _ => None,
+        }
+    }
+
     /// The events of a record that stands at `position`, in order.
     pub fn events<'s>(&'s self, position: &'s Position) -> impl Iterator<Item = Event<'s>> {
         let whole = |data, tape, broken| Event { position: Cow::Borrowed(position), data, tape, broken };

@@ -14,7 +14,7 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Duration, Instant};
 
 use crate::archive::archive_line;
-use crate::documents::Event;
+use crate::documents::{Documents, Event};
 use crate::place::Place;
 use crate::record::{Batch, Origin, Record, Unpacked};
 use crate::route::Router;
@@ -37,8 +37,10 @@ pub struct Routed {
     pub steps: Vec<Step>,
     /// Partition paths that steps refer to.
     paths: String,
-    /// What else steps refer to and the records do not hold: lines, events that were compressed.
+    /// Lines that steps refer to.
     made: Vec<u8>,
+    /// What records have unfolded to.
+    texts: Vec<Vec<u8>>,
     /// Events in these records.
     pub events: usize,
     /// Records that are done with: all, unless they unfold to more than [`UNFOLDED_BYTES_MAX`].
@@ -73,7 +75,8 @@ pub enum What {
 #[derive(Debug)]
 pub enum Data {
     Record(Range<usize>),
-    Made(Range<usize>),
+    /// In one of the texts.
+    Text(usize, Range<usize>),
 }
 
 /// [`Origin`], owned.
@@ -109,7 +112,7 @@ impl Routed {
     pub fn data(&self, step: &Step, data: &Data) -> &[u8] {
         match data {
             Data::Record(range) => &self.record(step).data[range.clone()],
-            Data::Made(range) => self.made(range),
+            Data::Text(text, range) => &self.texts[*text][range.clone()],
         }
     }
 }
@@ -120,15 +123,15 @@ fn route(batch: Batch, from: usize, router: &mut Router, source: &dyn Source, ar
     let mut making = Making { steps: Vec::with_capacity(batch.records.len() - from), ..Making::default() };
     let mut through = from;
     for record in &batch.records[from..] {
-        if making.made.len() > UNFOLDED_BYTES_MAX {
+        if making.unfolded > UNFOLDED_BYTES_MAX {
             break;
         }
         making.record = u32::try_from(through).expect("a batch has fewer than 2^32 records");
         making.route_record(&batch, record, router, source, archives);
         through += 1;
     }
-    let Making { steps, paths, made, events, .. } = making;
-    Routed { batch, steps, paths, made, events, through, took: began.elapsed() }
+    let Making { steps, paths, made, texts, events, .. } = making;
+    Routed { batch, steps, paths, made, texts, events, through, took: began.elapsed() }
 }
 
 #[derive(Default)]
@@ -136,7 +139,10 @@ struct Making {
     steps: Vec<Step>,
     paths: String,
     made: Vec<u8>,
+    texts: Vec<Vec<u8>>,
     events: usize,
+    /// Bytes of lines and texts.
+    unfolded: usize,
     /// The one at hand.
     record: u32,
 }
@@ -158,13 +164,26 @@ impl Making {
             self.step(0, What::Archive(line));
         }
         for event in documents.events(&record.position).filter(|event| !is_behind(event, &batch.span.from)) {
-            let what = self.route_event(batch, record, &event, origin.as_ref(), router);
+            let data = self.data(record, &documents, event.data);
+            let what = self.route_event(batch, record, &event, data, origin.as_ref(), router);
             self.step(event.position.document(), what);
         }
         self.events += documents.count();
         if documents.count() > 1 {
             self.step(0, What::End);
         }
+        if let Some(text) = documents.into_unfolded() {
+            self.unfolded += text.len();
+            self.texts.push(text);
+        }
+    }
+
+    fn data(&self, record: &Record, documents: &Documents<'_>, event: &[u8]) -> Data {
+        let in_text = || within(documents.unfolded()?, event).map(|range| Data::Text(self.texts.len(), range));
+        within(&record.data, event)
+            .map(Data::Record)
+            .or_else(in_text)
+            .expect("an event is a part of its record or its text")
     }
 
     fn route_event(
@@ -172,6 +191,7 @@ impl Making {
         batch: &Batch,
         record: &Record,
         event: &Event<'_>,
+        data: Data,
         origin: Option<&Origin<'_>>,
         router: &mut Router,
     ) -> What {
@@ -182,10 +202,6 @@ impl Making {
                 let start = self.paths.len();
                 self.paths.push_str(path);
                 let path = start..self.paths.len();
-                let data = match within(&record.data, event.data) {
-                    Some(range) => Data::Record(range),
-                    None => Data::Made(self.make(event.data)),
-                };
                 What::Row { path, data, origin: first_taken }
             }
             Err(reject) => {
@@ -198,6 +214,7 @@ impl Making {
     fn make(&mut self, bytes: &[u8]) -> Range<usize> {
         let start = self.made.len();
         self.made.extend_from_slice(bytes);
+        self.unfolded += bytes.len();
         start..self.made.len()
     }
 
