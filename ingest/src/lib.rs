@@ -19,6 +19,7 @@
 pub mod admin;
 pub mod archive;
 pub mod assemble;
+pub mod catalog;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -35,6 +36,7 @@ pub mod metrics;
 pub mod paths;
 pub mod pipeline;
 pub mod place;
+pub mod rebuild;
 pub mod record;
 pub mod route;
 pub mod routing;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use schemas::position::Position;
 use schemas::problem::Problem;
 use schemas::reject::Reject;
 use schemas::rules::{DecodeSettings, Rules};
@@ -81,6 +82,21 @@ impl Router {
     /// The documents of a record.
     pub fn documents<'a>(&self, record: &'a [u8]) -> Documents<'a> {
         Documents::of(record, &self.decode)
+    }
+
+    /// Where each event of a record goes, for whoever stores none of them.
+    pub fn each_event(
+        &mut self,
+        record: &[u8],
+        position: &Position,
+        arrived_at: i64,
+        each: &mut dyn FnMut(&Event<'_>, Result<&str, Reject>),
+    ) {
+        let documents = self.documents(record);
+        for event in documents.events(position) {
+            let path = self.route(&event, arrived_at);
+            each(&event, path);
+        }
     }
 
     /// The event's partition path.

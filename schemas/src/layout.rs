@@ -64,6 +64,14 @@ pub fn replay_page(number: u64) -> String {
     format!("replay/{number:06}.ndjson.zst")
 }
 
+/// What a table written anew is made of, beside its log.
+pub const REBUILD: &str = "rebuild.json";
+
+/// Counts of the source of a table written anew: of the objects whose numbers follow `after`.
+pub fn recounted(after: u64) -> String {
+    format!("rebuild/{after:012}.json.zst")
+}
+
 /// What the start-up probe writes, and removes.
 pub fn probe(writer: &str) -> String {
     format!("probe/{writer}.json")

@@ -15,7 +15,7 @@ use tests::alluvium::{self, Lake, Place, Running, attribute_events, loopback};
 use tests::bundle::{bundle, gzip, zstd};
 use tests::firehose::Firehose;
 use tests::numbered::{PUT_EVENTS, Producer, check};
-use tests::{corpus, duck, log};
+use tests::{corpus, duck, log, tools};
 
 use crate::clients::{STREAM, intake_source};
 use crate::end_to_end::check_sp500;
@@ -34,17 +34,17 @@ fn config(lake: &Lake) -> String {
     lake.config(&sections).display().to_string()
 }
 
-fn command(config: &str, url: &str, more: &[&str]) -> Command {
+pub(crate) fn command(config: &str, url: &str, more: &[&str]) -> Command {
     let mut command = alluvium::command();
     command.args(["replay", "--config", config, url]).args(more).current_dir(tests::root());
     command
 }
 
-fn replay(config: &str, url: &str, more: &[&str]) -> Output {
+pub(crate) fn replay(config: &str, url: &str, more: &[&str]) -> Output {
     command(config, url, more).output().expect("alluvium starts")
 }
 
-fn done(output: &Output) -> Value {
+pub(crate) fn done(output: &Output) -> Value {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("the summary is JSON")
 }
@@ -240,4 +240,28 @@ fn four_processes_share_the_objects_in_a_bucket() {
     assert!(records.iter().sum::<u64>() == 10_355 && records.iter().all(|n| *n > 1_000), "{records:?}");
     check_sp500(&lake);
     assert_eq!(self::done(&replay(&config, &url, &[]))["records"], 0);
+}
+
+/// What a person sees who starts it: how fast it goes, how long it will take, how far what is stored lags behind.
+#[test]
+fn a_terminal_shows_rate_and_time_left_and_lag() {
+    let lake = Lake::local();
+    let (objects, config) = (lake.file("objects"), config(&lake));
+    std::fs::create_dir_all(&objects).expect("made");
+    for part in 0..24 {
+        std::fs::write(objects.join(format!("part-{part:02}")), corpus::sp500().join(&b'\n')).expect("written");
+    }
+    let mut child = Command::new(tools::python("python"));
+    child.arg(tests::file("tests/support/on_terminal.py")).arg(alluvium::binary());
+    child.args(["replay", "--config", &config]).arg(&objects).current_dir(tests::root());
+    let shown = tools::output(&mut child);
+    let bars: Vec<&str> = shown.split(['\r', '\n']).filter(|line| line.contains(" of 24 objects")).collect();
+    assert!(bars.len() > 3, "{shown}");
+    let is_bar = |line: &&str| {
+        let parts = ["MiB/", "MiB/s, ", "s left, ", " of 24 objects, lag "];
+        parts.iter().all(|part| line.contains(part))
+    };
+    let first = bars.iter().copied().find(is_bar).unwrap_or_else(|| panic!("no bar shows all of it: {bars:#?}"));
+    println!("{}", first.trim());
+    assert!(shown.contains("\"records\":248520"), "the summary comes last: {shown}");
 }

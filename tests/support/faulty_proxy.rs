@@ -154,7 +154,7 @@ async fn pass(mut client: TcpStream, upstream: &str, plan: &Plan) -> std::io::Re
 }
 
 /// Head and body, with the head asking the server to close the connection behind its answer.
-async fn read_request(client: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+pub(crate) async fn read_request(client: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let end = loop {
         if let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {

@@ -12,6 +12,7 @@ pub mod faulty_proxy;
 pub mod faulty_store;
 pub mod firehose;
 pub mod gate;
+pub mod glue;
 pub mod golden;
 pub mod http;
 pub mod jq16;

@@ -14,6 +14,7 @@ pub mod settings;
 pub mod shared;
 pub mod store;
 pub mod store_local;
+pub mod stored;
 pub mod tape;
 pub mod verify;
 mod writer;

@@ -14,7 +14,8 @@ use futures::stream::BoxStream;
 use object_store::aws::AmazonS3Builder;
 use object_store::path::Path;
 use object_store::{
-    BackoffConfig, ClientOptions, Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, RetryConfig,
+    BackoffConfig, ClientOptions, Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
+    PutOptions, RetryConfig,
 };
 use schemas::layout;
 use schemas::log_entry::Output;
@@ -142,6 +143,26 @@ impl Store {
             match read.await {
                 Ok(bytes) => return Ok(Some(bytes)),
                 Err(Error::NotFound { .. }) => return Ok(None),
+                Err(e) if patience.ends() => return Err(self.failed("read", relative, &e)),
+                Err(_) => tokio::time::sleep(READ_PAUSE).await,
+            }
+        }
+    }
+
+    /// The last bytes of an object, all of it if it has fewer; and its size.
+    pub async fn tail(&self, relative: &str, bytes: u64) -> Result<(Bytes, u64), WriterError> {
+        let path = self.path(relative)?;
+        let mut patience = ReadPatience::new();
+        loop {
+            let options = GetOptions { range: Some(GetRange::Suffix(bytes)), ..GetOptions::default() };
+            let read = async {
+                let got = self.inner.get_opts(&path, options).await?;
+                let size = got.meta.size;
+                Ok::<_, Error>((got.bytes().await?, size))
+            };
+            match read.await {
+                Ok(tail) => return Ok(tail),
+                Err(e @ Error::NotFound { .. }) => return Err(self.failed("read", relative, &e)),
                 Err(e) if patience.ends() => return Err(self.failed("read", relative, &e)),
                 Err(_) => tokio::time::sleep(READ_PAUSE).await,
             }

@@ -7,6 +7,7 @@ pub mod demo;
 mod demo_summary;
 mod error;
 pub mod explain;
+mod rebuild;
 mod replay;
 mod replay_dry;
 mod replay_progress;
@@ -24,8 +25,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, Config};
 use crate::logs::LogFormat;
+use crate::rebuild::places::Version;
 use crate::source::loss::AcceptedLoss;
 use crate::source::replay::dates::Day;
+use crate::source::replay::loss::LostObject;
 use crate::source::split::Task;
 pub use error::{CliError, Kind};
 
@@ -112,6 +115,20 @@ pub struct ReplayArgs {
     /// Tell what would be read and, from a sample, what would come of it; write nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Go on without an object that is gone, or is another one than when it was planned, before it was read to its end: its URL,
+    /// or `all` for every one that is missing now; can be repeated
+    #[arg(long, value_name = "OBJECT|all")]
+    pub accept_loss: Vec<LostObject>,
+    /// Write a complete new table beside the configured one, under the name of its next version; check that it holds all that the
+    /// objects have; print what makes readers look there
+    #[arg(long, conflicts_with_all = ["from", "to"])]
+    pub rebuild: bool,
+    /// With --rebuild: the version's name, such as v2; left out, the one behind the table's own
+    #[arg(long = "as", value_name = "VERSION", requires = "rebuild")]
+    pub version: Option<Version>,
+    /// With --rebuild: make readers look there, in the Glue catalog
+    #[arg(long, requires = "rebuild", conflicts_with_all = ["task", "dry_run"])]
+    pub apply: bool,
 }
 
 /// Arguments of `verify`.

@@ -109,16 +109,13 @@ fn count(position: &Position, raw: &Raw<'_>, planned: &Planned, router: &mut Rou
     sample.records += 1;
     sample.text_bytes += raw.data.len() as u64;
     let arrived_at = raw.arrived_at.unwrap_or(planned.modified);
-    let documents = router.documents(&raw.data);
-    for event in documents.events(position) {
-        match router.route(&event, arrived_at) {
-            Ok(path) => match sample.partitions.get_mut(path) {
-                Some(bytes) => *bytes += event.data.len() as u64,
-                None => _ = sample.partitions.insert(path.to_string(), event.data.len() as u64),
-            },
-            Err(reject) => *sample.rejects.entry(reject.reason.as_str()).or_default() += 1,
-        }
-    }
+    router.each_event(&raw.data, position, arrived_at, &mut |event, path| match path {
+        Ok(path) => match sample.partitions.get_mut(path) {
+            Some(bytes) => *bytes += event.data.len() as u64,
+            None => _ = sample.partitions.insert(path.to_string(), event.data.len() as u64),
+        },
+        Err(reject) => *sample.rejects.entry(reject.reason.as_str()).or_default() += 1,
+    });
 }
 
 /// As much again as the sample is of all.

@@ -16,7 +16,7 @@ use crate::source::replay::counters::ReplayCounters;
 const GLANCE: Duration = Duration::from_millis(200);
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-const BAR: &str = "{bar:30} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left {msg}";
+const BAR: &str = "{bar:30} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left, {msg}";
 
 /// Shows it until it is told to end.
 #[derive(Debug)]
@@ -26,13 +26,14 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn start(counters: Arc<ReplayCounters>) -> Progress {
+    /// `stores`: what is read is stored too, and lags behind.
+    pub(super) fn start(counters: Arc<ReplayCounters>, stores: bool) -> Progress {
         let stop = CancellationToken::new();
         let (stopped, terminal) = (stop.clone(), std::io::stderr().is_terminal());
         let shown = tokio::spawn(async move {
             match terminal {
-                true => bar(&counters, &stopped).await,
-                false => lines(&counters, &stopped).await,
+                true => bar(&counters, stores, &stopped).await,
+                false => lines(&counters, if stores { "replay" } else { "counting" }, &stopped).await,
             }
         });
         Progress { stop, shown }
@@ -46,33 +47,52 @@ impl Progress {
     }
 }
 
-/// Bytes and objects done, and all of them.
-fn figures(counters: &ReplayCounters) -> (u64, u64, u64, u64) {
-    let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-    (get(&counters.bytes), get(&counters.bytes_in_all), get(&counters.objects), get(&counters.objects_in_all))
+/// How far it is.
+struct Figures {
+    bytes: u64,
+    bytes_in_all: u64,
+    objects: u64,
+    objects_in_all: u64,
+    /// Objects that were read and of which not everything is stored.
+    lag: u64,
 }
 
-async fn bar(counters: &ReplayCounters, stop: &CancellationToken) {
-    let (already, bytes_in_all, ..) = figures(counters);
+fn figures(counters: &ReplayCounters) -> Figures {
+    let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let objects = get(&counters.objects);
+    Figures {
+        bytes: get(&counters.bytes),
+        bytes_in_all: get(&counters.bytes_in_all),
+        objects,
+        objects_in_all: get(&counters.objects_in_all),
+        lag: objects.saturating_sub(get(&counters.objects_stored)),
+    }
+}
+
+async fn bar(counters: &ReplayCounters, stores: bool, stop: &CancellationToken) {
+    let begin = figures(counters);
     let style = ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::new(bytes_in_all).with_style(style).with_position(already);
+    let bar = ProgressBar::new(begin.bytes_in_all).with_style(style).with_position(begin.bytes);
     bar.reset_eta();
     while stop.run_until_cancelled(tokio::time::sleep(GLANCE)).await.is_some() {
-        let (bytes, _, objects, objects_in_all) = figures(counters);
+        let Figures { bytes, bytes_in_all, objects, objects_in_all, lag } = figures(counters);
+        bar.set_length(bytes_in_all);
         bar.set_position(bytes);
-        bar.set_message(format!("{objects} of {objects_in_all} objects"));
+        let lag = if stores { format!(", lag {lag}") } else { String::new() };
+        bar.set_message(format!("{objects} of {objects_in_all} objects{lag}"));
     }
     bar.finish_and_clear();
 }
 
-async fn lines(counters: &ReplayCounters, stop: &CancellationToken) {
-    let (mut before, mut at) = (figures(counters).0, Instant::now());
+async fn lines(counters: &ReplayCounters, what: &str, stop: &CancellationToken) {
+    let (mut before, mut at) = (figures(counters).bytes, Instant::now());
     while stop.run_until_cancelled(tokio::time::sleep(LINE_EVERY)).await.is_some() {
-        let (bytes, bytes_in_all, objects, objects_in_all) = figures(counters);
+        let Figures { bytes, bytes_in_all, objects, objects_in_all, lag } = figures(counters);
         let rate = (bytes.saturating_sub(before)) as f64 / at.elapsed().as_secs_f64().max(0.001);
         (before, at) = (bytes, Instant::now());
         let left = left(bytes_in_all.saturating_sub(bytes), rate);
-        tracing::info!(bytes, bytes_in_all, objects, objects_in_all, bytes_per_second = rate as u64, left, "replay");
+        let rate = rate as u64;
+        tracing::info!(bytes, bytes_in_all, objects, objects_in_all, lag, bytes_per_second = rate, left, "{what}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Losses that the operator has accepted: `run --accept-loss`.
+//! Losses that the operator has accepted: `run --accept-loss`. Those of a replay are objects: see [`super::replay::loss`].
 
 use std::fmt;
 use std::str::FromStr;
@@ -32,6 +32,11 @@ pub struct BadLoss {
 }
 
 impl AcceptedLoss {
+    /// What stood behind `from` and before `to`.
+    pub fn between(shard: ShardId, from: Position, to: Position) -> AcceptedLoss {
+        AcceptedLoss { shard, what: What::Between(from, Some(to)) }
+    }
+
     /// The shard that is given up as a whole, if one is.
     pub fn whole_shard(&self) -> Option<&ShardId> {
         matches!(self.what, What::Shard).then_some(&self.shard)

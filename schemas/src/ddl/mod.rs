@@ -7,6 +7,7 @@ mod athena;
 mod duckdb;
 mod glue;
 mod spark;
+pub mod switch;
 #[cfg(test)]
 mod tests;
 mod trino;

@@ -11,6 +11,7 @@ use writer::objects::Objects;
 use super::counters::ReplayCounters;
 use super::format::Raw;
 use super::frame::pack;
+use super::loss::Accepted;
 use super::object::{Broken, Missing, PORTION, Raws, Records, fetch};
 use super::plan::Planned;
 use crate::record::{Batch, Record};
@@ -26,6 +27,8 @@ pub(super) struct Lane {
     pub(super) planned: Arc<[Planned]>,
     pub(super) objects: Objects,
     pub(super) counters: Arc<ReplayCounters>,
+    /// Objects that may be missing.
+    pub(super) accepted: Arc<Accepted>,
 }
 
 /// How far to read.
@@ -77,8 +80,8 @@ impl Lane {
         SourceError::Environment { doing, message: cause.to_string() }
     }
 
-    /// An object that is not there as it was planned, or not whole. What was read before is lost; what was not is told and passed
-    /// over, for good.
+    /// An object that is not whole is told and passed over, for good. One that is not there as it was planned ends the lane, as does
+    /// one whose records were read and not stored, unless the operator goes on without it.
     async fn broken(
         &self,
         object: &Planned,
@@ -88,30 +91,76 @@ impl Lane {
         out: &mpsc::Sender<Batch>,
     ) -> Result<Position, SourceError> {
         let url = self.objects.url_of(&object.path);
+        let is_needed = matches!(until, Until::Position(to) if through < *to);
         let records = if through < object.position(1) { 0 } else { through.sub() };
-        let (what, do_what) = match why {
+        let what = match why {
             Broken::Missing(Missing::Failed(error)) => return Err(self.failed("reading", object, &error)),
-            Broken::Missing(Missing::Changed) => (
-                format!("is another object than when it was planned (etag {} then)", object.etag),
-                "copy it to a name of its own to have it read",
-            ),
-            Broken::Missing(Missing::Gone) => ("is gone".into(), "put it back under another name to have it read"),
-            Broken::Text(error) => (
-                format!("is broken: {}", error.to_string().to_ascii_lowercase()),
-                "put it whole under another name to have it read",
-            ),
+            Broken::Missing(missing) => {
+                let what = missing_what(&missing, object);
+                if !self.accepted.has(object.number) {
+                    return Err(self.lost(
+                        object,
+                        through,
+                        format!("{url} {what}, and {}", unread(is_needed, records)),
+                    ));
+                }
+                if let Until::TheEnd = until {
+                    self.counters.lost(&format!(
+                        "{url} {what}; {records} records of it were read, the others are lost, as accepted"
+                    ));
+                }
+                return self.pass_over(object, through, until, out).await;
+            }
+            Broken::Text(error) => format!("is broken: {}", error.to_string().to_ascii_lowercase()),
         };
         // A broken text is broken at the same place each time: what stands before it comes again.
-        if let Until::Position(to) = until
-            && through < *to
-        {
-            let message = format!("{url} {what}, and records of it were read and not stored");
-            return Err(SourceError::Lost { shard: self.shard.clone(), after: through, first: None, message });
+        if is_needed {
+            return Err(self.lost(
+                object,
+                through,
+                format!("{url} {what}, and records of it were read and not stored"),
+            ));
         }
+        let do_what = "put it whole under another name to have it read";
         self.counters.problem(format!("{url} {what}; {records} records of it were read; {do_what}"));
-        let batch = batch(&self.shard, Span::new(through, object.end()), Vec::new());
-        out.send(batch).await.map_err(|_| SourceError::Closed)?;
-        Ok(object.end())
+        self.pass_over(object, through, until, out).await
+    }
+
+    /// Nothing more comes of this object.
+    async fn pass_over(
+        &self,
+        object: &Planned,
+        through: Position,
+        until: &Until,
+        out: &mpsc::Sender<Batch>,
+    ) -> Result<Position, SourceError> {
+        let to = match until {
+            Until::Position(to) if *to < object.end() => to.clone(),
+            _ => object.end(),
+        };
+        let span = Span::new(through, to.clone());
+        out.send(batch(&self.shard, span, Vec::new())).await.map_err(|_| SourceError::Closed)?;
+        Ok(to)
+    }
+
+    fn lost(&self, object: &Planned, after: Position, what: String) -> SourceError {
+        let url = self.objects.url_of(&object.path);
+        let message = format!("{what}: put it back as it was, or go on without it with --accept-loss {url}");
+        SourceError::Lost { shard: self.shard.clone(), after, first: None, message }
+    }
+}
+
+fn missing_what(missing: &Missing, object: &Planned) -> String {
+    match missing {
+        Missing::Changed => format!("is another object than when it was planned (etag {} then)", object.etag),
+        Missing::Gone | Missing::Failed(_) => "is gone".into(),
+    }
+}
+
+fn unread(is_needed: bool, records: u64) -> String {
+    match is_needed {
+        true => "records of it were read and not stored".into(),
+        false => format!("{records} records of it were read, and not those behind them"),
     }
 }
 

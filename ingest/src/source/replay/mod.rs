@@ -10,14 +10,15 @@ pub mod dates;
 pub mod format;
 pub mod frame;
 mod lane;
+pub mod loss;
 pub mod object;
 pub mod pages;
 pub mod plan;
 pub mod text;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -29,6 +30,7 @@ use writer::objects::Objects;
 
 use self::counters::ReplayCounters;
 use self::lane::{Lane, Until};
+use self::loss::Accepted;
 use self::plan::{Plan, Planned};
 use super::split::Task;
 use super::{Claims, Source, SourceError};
@@ -44,15 +46,19 @@ pub struct ReplaySource {
     lanes: BTreeMap<ShardId, Arc<[Planned]>>,
     task: Task,
     counters: Arc<ReplayCounters>,
+    accepted: Arc<Accepted>,
+    /// Objects of each lane of which everything is stored.
+    stored: Mutex<BTreeMap<ShardId, u64>>,
 }
 
 impl ReplaySource {
-    /// The replay of what `objects` is the URL of; `task` reads its part of the lanes.
-    pub fn new(objects: Objects, plan: &Plan, task: Task) -> Self {
+    /// The replay of what `objects` is the URL of; `task` reads its part of the lanes, without objects that may be missing.
+    pub fn new(objects: Objects, plan: &Plan, task: Task, accepted: Arc<Accepted>) -> Self {
         let replay = plan::replay_id(&objects.url());
         let lanes = plan.lanes_of(&replay).into_iter();
         let lanes = lanes.map(|(lane, objects)| (plan::shard(&replay, lane), objects.into())).collect();
-        let source = ReplaySource { objects, lanes, task, counters: Arc::default() };
+        let (counters, stored) = (Arc::default(), Mutex::default());
+        let source = ReplaySource { objects, lanes, task, counters, accepted, stored };
         let ours = source.ours().flat_map(|(_, objects)| objects.iter());
         let (count, bytes) = ours.fold((0, 0), |(count, bytes), object| (count + 1, bytes + object.size));
         source.counters.objects_in_all.store(count, Ordering::Relaxed);
@@ -75,12 +81,20 @@ impl ReplaySource {
             first: None,
             message: "the list of objects in the state folder has no such lane".into(),
         })?;
-        Ok(Lane { shard: shard.clone(), planned, objects: self.objects.clone(), counters: self.counters.clone() })
+        let (objects, counters, accepted) = (self.objects.clone(), self.counters.clone(), self.accepted.clone());
+        Ok(Lane { shard: shard.clone(), planned, objects, counters, accepted })
     }
 
     async fn read(&self, shard: &ShardId, claims: &Claims, out: mpsc::Sender<Batch>) -> Result<(), SourceError> {
         let resume = claims.claim_own(shard.clone(), Start::TrimHorizon).await?;
-        self.lane(shard, &resume.after)?.read(resume.after, Until::TheEnd, out).await
+        match self.lane(shard, &resume.after)?.read(resume.after, Until::TheEnd, out).await {
+            // What came before it is stored, and the other lanes are read.
+            Err(lost @ SourceError::Lost { .. }) => {
+                self.counters.stop(lost.to_string());
+                Ok(())
+            }
+            ended => ended,
+        }
     }
 }
 
@@ -114,7 +128,12 @@ impl Source for ReplaySource {
         frame::unpack(&record.data)
     }
 
-    async fn release(&self, _shard: &ShardId, _watermark: &Position) -> Result<(), SourceError> {
+    /// Nothing is forgotten; how far it is behind reading is shown.
+    async fn release(&self, shard: &ShardId, watermark: &Position) -> Result<(), SourceError> {
+        let stored = self.lanes.get(shard).map_or(0, |o| o.partition_point(|object| object.end() <= *watermark));
+        let mut by_lane = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        by_lane.insert(shard.clone(), stored as u64);
+        self.counters.objects_stored.store(by_lane.values().sum(), Ordering::Relaxed);
         Ok(())
     }
 }
