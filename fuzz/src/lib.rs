@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod cutter;
 pub mod decode;
 pub mod documents;
 pub mod encode;

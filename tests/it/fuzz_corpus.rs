@@ -15,6 +15,7 @@ type Target = (&'static str, fn(&[u8]));
 
 const TARGETS: &[Target] = &[
     ("config", targets::config::run),
+    ("cutter", targets::cutter::run),
     ("decode", targets::decode::run),
     ("documents", targets::documents::run),
     ("encode", targets::encode::run),

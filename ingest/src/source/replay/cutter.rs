@@ -11,6 +11,8 @@ use std::ops::Range;
 pub const RECORD_BYTES_MAX: usize = 16 << 20;
 /// A piece that is longer has its objects cut out before its end is known.
 const PIECE_BYTES: usize = 256 << 10;
+/// Longest beginning of `{"Records":[`, with the space that may be in it.
+const HEAD_BYTES_MAX: usize = 64 << 10;
 
 /// How records stand in an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub struct Cutter {
     shape: Shape,
     /// For [`Shape::Records`]: between the brackets.
     inside: bool,
+    piece_bytes: usize,
+    record_bytes_max: usize,
 }
 
 /// What was found: records, and how many bytes need not be looked at again.
@@ -40,7 +44,12 @@ pub struct Cuts {
 
 impl Cutter {
     pub fn new(shape: Shape) -> Self {
-        Cutter { shape, inside: false }
+        Cutter::with_limits(shape, PIECE_BYTES, RECORD_BYTES_MAX)
+    }
+
+    /// With other limits, for tests.
+    pub fn with_limits(shape: Shape, piece_bytes: usize, record_bytes_max: usize) -> Self {
+        Cutter { shape, inside: false, piece_bytes, record_bytes_max }
     }
 
     /// The records that `text` surely holds. It goes on where the last cut was done; `ended`: nothing comes behind it.
@@ -60,7 +69,9 @@ impl Cutter {
         let at = cuts.done;
         let found = match self.shape {
             Shape::Lines => memchr::memchr(b'\n', rest).map(|end| cuts.take(at, rest, end)),
-            Shape::Documents => piece(rest).map(|end| cuts.objects(at, rest, end)).or_else(|| early(rest, at, cuts)),
+            Shape::Documents => {
+                piece(rest).map(|end| cuts.objects(at, rest, end)).or_else(|| self.early(rest, at, cuts))
+            }
             Shape::Records => return self.item(rest, ended, cuts),
         };
         match found {
@@ -72,7 +83,7 @@ impl Cutter {
                 }
                 true
             }
-            None => forced(rest, at, cuts),
+            None => self.forced(rest, at, cuts),
         }
     }
 
@@ -106,7 +117,7 @@ impl Cutter {
                         cuts.take(at, rest, rest.len());
                         true
                     }
-                    None => forced(rest, at, cuts),
+                    None => self.forced(rest, at, cuts),
                 };
             }
             _ => match memchr::memchr2(b',', b']', rest) {
@@ -118,11 +129,34 @@ impl Cutter {
                     cuts.take(at, rest, rest.len());
                     return true;
                 }
-                None => return forced(rest, at, cuts),
+                None => return self.forced(rest, at, cuts),
             },
         }
         cuts.done += 1;
         true
+    }
+
+    /// The objects of a long piece whose end is not known yet: all that are there, for each look at it costs its whole length.
+    fn early(&self, rest: &[u8], at: usize, cuts: &mut Cuts) -> Option<()> {
+        if rest.len() < self.piece_bytes {
+            return None;
+        }
+        let mut from = 0;
+        while let Some(length) = object_end(&rest[from..]) {
+            cuts.take(at + from, &rest[from..], length);
+            from += length;
+            from += space(&rest[from..]);
+        }
+        (from > 0).then_some(())
+    }
+
+    /// What has no end within the limit is cut there.
+    fn forced(&self, rest: &[u8], at: usize, cuts: &mut Cuts) -> bool {
+        let is_long = rest.len() >= self.record_bytes_max;
+        if is_long {
+            cuts.take(at, rest, self.record_bytes_max);
+        }
+        is_long
     }
 }
 
@@ -175,29 +209,6 @@ fn piece(rest: &[u8]) -> Option<usize> {
     None
 }
 
-/// The objects of a long piece whose end is not known yet: all that are there, for each look at it costs its whole length.
-fn early(rest: &[u8], at: usize, cuts: &mut Cuts) -> Option<()> {
-    if rest.len() < PIECE_BYTES {
-        return None;
-    }
-    let mut from = 0;
-    while let Some(length) = object_end(&rest[from..]) {
-        cuts.take(at + from, &rest[from..], length);
-        from += length;
-        from += space(&rest[from..]);
-    }
-    (from > 0).then_some(())
-}
-
-/// What has no end within the limit is cut there.
-fn forced(rest: &[u8], at: usize, cuts: &mut Cuts) -> bool {
-    let is_long = rest.len() >= RECORD_BYTES_MAX;
-    if is_long {
-        cuts.take(at, rest, RECORD_BYTES_MAX);
-    }
-    is_long
-}
-
 /// Whether an object may begin behind the end of another one. Within strings it may seem so; then the cut finds none.
 fn holds_several(piece: &[u8]) -> bool {
     memchr::memchr_iter(b'{', piece).skip(1).any(|at| piece[..at].trim_ascii_end().last() == Some(&b'}'))
@@ -248,8 +259,15 @@ pub enum Head {
     IsNot,
 }
 
-/// See [`Head`]. There may be space between the parts.
+/// See [`Head`]. There may be space between the parts, but not without end: what may still be a head is kept in memory.
 pub fn head(text: &[u8]) -> Head {
+    match head_of(&text[..text.len().min(HEAD_BYTES_MAX)]) {
+        Head::May if text.len() >= HEAD_BYTES_MAX => Head::IsNot,
+        told => told,
+    }
+}
+
+fn head_of(text: &[u8]) -> Head {
     let mut at = 0;
     for part in ["{", "\"Records\"", ":", "["] {
         at += space(&text[at..]);
