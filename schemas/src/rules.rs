@@ -71,7 +71,7 @@ impl Rules {
 
     /// Raised whenever decode, keys, guard or encode send a record another way than before, or make other rows of it: work that
     /// was begun under another number is not finished by this code.
-    pub const LOGIC: u32 = 2;
+    pub const LOGIC: u32 = 3;
 
     /// Rules of this version, with the default [`DecodeSettings`].
     pub fn new(keys: Vec<(String, String)>, spec: &TableSpec, parquet: ParquetSettings) -> Self {

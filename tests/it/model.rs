@@ -11,6 +11,9 @@
 //!   the PUT arriving late.
 //! - A create whose answer is lost is retried and finds itself. A create that outlives its process is the process being slow, and
 //!   crashing then: the bound is on writers, not on processes alive, so another one may start meanwhile.
+//! - The archive is a target like a partition: buffered, cut, marked and redone by the same steps, so it is not told apart here. That
+//!   a record leaves a row in two targets at one position is no step of its own; simulated histories hold that
+//!   (`simulation/verdict.rs`: every accepted record once in the archive, byte for byte).
 
 mod folds;
 mod ownership;

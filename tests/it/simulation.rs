@@ -2,8 +2,8 @@
 //! answers may fail, be late or be lost; processes die, freeze, wake up, take over from each other while shards split and merge.
 //! A seed decides all of it, and the same seed gives the same end, object by object.
 //!
-//! However it went, in the end each record that the stream accepted is once in the table or once in the errors output, and the
-//! objects lying there are those the logs name. At every moment no object lies there before a log names it, and none is replaced
+//! However it went, in the end each record that the stream accepted is once in the table or once in the errors output, and where an
+//! archive is kept once in that, byte for byte; and the objects lying there are those the logs name. At every moment no object lies there before a log names it, and none is replaced
 //! by other bytes.
 //!
 //! `ALLUVIUM_SIM_SEEDS=10000 ALLUVIUM_SIM_FIRST=0 cargo test -p tests --test it simulation::seeds` plays others (`just sim`).

@@ -55,6 +55,8 @@ pub(super) struct Plan {
     pub(super) idle: Duration,
     pub(super) memory: u64,
     pub(super) records_per_read: i32,
+    /// How old a file of the archive gets; none is kept without.
+    pub(super) archive: Option<Duration>,
 }
 
 impl Plan {
@@ -80,6 +82,7 @@ impl Plan {
             idle: Duration::from_secs(random.random_range(1..12)),
             memory: *pick(random, &[64 << 20, 64 << 20, 24 << 10]),
             records_per_read: random.random_range(1..30),
+            archive: random.random_bool(0.7).then(|| Duration::from_secs(random.random_range(2..40))),
         }
     }
 }

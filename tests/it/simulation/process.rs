@@ -76,14 +76,21 @@ impl Process {
             name: name.clone(),
             settings,
             clock: world.clock(world.draw(number, CLOCK_OFF_MS)),
-            lake: Lake { table: place("table"), errors: place("errors"), state: place("state"), archive: None },
+            lake: Lake {
+                table: place("table"),
+                errors: place("errors"),
+                state: place("state"),
+                archive: plan.archive.map(|_| place("archive")),
+            },
             buffers: BufferSettings {
                 size: 1 << 20,
                 age: plan.age,
                 idle: plan.idle,
                 rows: plan.rows,
                 memory: plan.memory,
-                archive: ArchiveSettings::default(),
+                archive: plan
+                    .archive
+                    .map_or_else(ArchiveSettings::default, |age| ArchiveSettings { size: 1 << 20, age }),
             },
             shared: Arc::clone(&shared),
             stop: stop.clone(),

@@ -6,11 +6,15 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use schemas::archive::Line;
 use tests::faulty_store::bucket::STATE;
+use tests::kinesis_fake::Record;
 use writer::store::Store;
 
 use super::producer::row_id;
@@ -56,10 +60,12 @@ async fn compare(world: &World, happened: BTreeMap<String, u64>) -> Result<End, 
         return Err(broken.join("\n"));
     }
     let objects = objects(world).await;
-    let (mut rows, mut rejects, mut lying) = (Vec::new(), Vec::new(), BTreeSet::new());
+    let (mut rows, mut rejects, mut archived, mut lying) = (Vec::new(), Vec::new(), Vec::new(), BTreeSet::new());
     for (name, bytes) in objects.iter().filter(|(name, _)| !name.starts_with(STATE)) {
         if name.starts_with("table/") {
             rows.extend(ids(bytes.clone()));
+        } else if name.starts_with("archive/") {
+            archived.extend(records(bytes));
         } else {
             rejects.extend(places(bytes));
         }
@@ -72,6 +78,8 @@ async fn compare(world: &World, happened: BTreeMap<String, u64>) -> Result<End, 
     rejects.sort_unstable();
     same("rows in the table, and those accepted", rows, good)?;
     same("rejects, and records that can be nothing else", rejects, bad)?;
+    let kept = if world.plan.archive.is_some() { all(world) } else { Vec::new() };
+    same("records in the archive, and those accepted", archived, kept)?;
     let mut digest = crc32fast::Hasher::new();
     for (name, bytes) in &objects {
         digest.update(name.as_bytes());
@@ -109,6 +117,33 @@ fn accepted(world: &World) -> (Vec<i64>, Vec<String>) {
     (good, bad)
 }
 
+/// Every record as the stream has it: shard, sequence number, arrival, bytes.
+fn all(world: &World) -> Vec<Archived> {
+    let shards = world.kinesis.accepted(STREAM).into_iter();
+    let of = |(shard, records): (String, Vec<Record>)| -> Vec<Archived> {
+        let of = |r: Record| (format!("{STREAM}:{shard}"), r.sequence, r.arrived_at, r.data);
+        records.into_iter().map(of).collect()
+    };
+    shards.flat_map(of).collect()
+}
+
+type Archived = (String, String, i64, Vec<u8>);
+
+/// The records in a file of the archive.
+fn records(bytes: &Bytes) -> Vec<Archived> {
+    let text = zstd::decode_all(&bytes[..]).expect("zstd");
+    let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let record = |line: &[u8]| {
+        let line = Line::parse(line).expect("a line of the archive");
+        let data = match (line.record, line.raw_data) {
+            (Some(object), _) => object.get().as_bytes().to_vec(),
+            (None, text) => STANDARD.decode(text.expect("one of the two")).expect("base64"),
+        };
+        (line.shard.to_string(), line.position.to_string(), line.arrived_at, data)
+    };
+    lines.map(record).collect()
+}
+
 async fn objects(world: &World) -> BTreeMap<String, Bytes> {
     let store = world.bucket.objects();
     let metas: Vec<ObjectMeta> = store.list(None).try_collect().await.expect("in memory");
@@ -125,7 +160,7 @@ async fn named(world: &World) -> Result<BTreeSet<String>, String> {
     let files = writer::inventory::files(&state).await.map_err(|e| e.to_string())?;
     let mut out = BTreeSet::new();
     for file in files {
-        let home = if file.target.is_table() { "table" } else { "errors" };
+        let home = file.target.output().as_str();
         out.extend(file.object.map(|object| format!("{home}/{}", object.path)));
         out.extend(file.rejects.map(|object| format!("errors/{}", object.path)));
     }

@@ -217,8 +217,8 @@ impl State {
         }
         let entry: serde_json::Value = serde_json::from_slice(bytes).unwrap_or_default();
         for file in entry["files"].as_array().into_iter().flatten() {
-            let home =
-                if file["target"].as_str().is_some_and(|t| t.starts_with("table/")) { "table" } else { "errors" };
+            // `table/...`, `errors/...`, `archive/...`: places are called what targets begin with.
+            let home = file["target"].as_str().and_then(|t| t.split_once('/')).map_or("errors", |(home, _)| home);
             let path = |object: &serde_json::Value| object["path"].as_str().map(str::to_string);
             self.named.extend(path(&file["object"]).map(|path| format!("{home}/{path}")));
             self.named.extend(path(&file["rejects"]).map(|path| format!("errors/{path}")));

@@ -245,13 +245,19 @@ fn listed(shard: Shard) -> ListedShard {
 /// The arrival is part of the record: a row may hold it, and keys may be made of it. Any time made up in its place would be
 /// another one when the record is read again, so a server that leaves it out cannot be read from.
 fn raw(record: Record) -> Result<RawRecord, Failure> {
-    let Some(arrived_at) = record.approximate_arrival_timestamp.and_then(|at| at.to_millis().ok()) else {
+    let Some(arrived_at) = record.approximate_arrival_timestamp.and_then(|at| millis(&at)) else {
         return Err(Failure::Fatal(format!(
             "record {} has no ApproximateArrivalTimestamp, which kinesis always gives: is this endpoint kinesis?",
             record.sequence_number
         )));
     };
     Ok(RawRecord { sequence_number: record.sequence_number, arrived_at, data: record.data.into_bytes() })
+}
+
+/// The service says seconds with a fraction, which no float holds exactly: cut off, the half of all arrivals would be a millisecond
+/// earlier than they are, and than the Kinesis Client Library says.
+fn millis(at: &DateTime) -> Option<i64> {
+    i64::try_from((at.as_nanos() + 500_000).div_euclid(1_000_000)).ok()
 }
 
 /// Every SDK error, once.
@@ -371,6 +377,14 @@ mod tests {
         let failure = raw(record.build().expect("a record")).expect_err("no arrival");
         assert!(!failure.may_pass() && failure.to_string().starts_with("record 7 has no Approx"), "{failure}");
         assert!(matches!(failure.into_error("read".into()), SourceError::Environment { .. }));
+    }
+
+    #[test]
+    fn an_arrival_is_the_millisecond_that_the_service_says() {
+        for wanted in [1_700_000_015_102, 1_795_336_751_123, 1_700_000_015_000, 1, 0] {
+            let parsed = DateTime::from_secs_f64(wanted as f64 / 1_000.0);
+            assert_eq!(millis(&parsed), Some(wanted), "{parsed:?}");
+        }
     }
 
     #[tokio::test]
