@@ -166,6 +166,23 @@ fn a_table_with_more_buckets_is_written_anew_under_kills_and_readers_find_it() {
     assert!(said.contains("already") && said.contains("\"records\":0"), "{said}");
     assert_eq!(live.new_table().list(), files);
     refuses_what_is_not_its_own(&live, &config);
+    goes_on_in_the_new_table(&live, &config);
+}
+
+/// The live process with the new places and rules, and its own state: what comes from now on is in the new table, once; and the
+/// rebuild is over.
+fn goes_on_in_the_new_table(live: &Live, config: &str) {
+    let (table, errors) = (live.new_table(), live.beside(&live.lake.errors));
+    let moved = Lake { table, errors, ..live.lake.beside() };
+    let (old, more) = (live.lake.table.list(), &corpus::sp500()[..300]);
+    let running = Running::start(&moved, &live.sections(16));
+    Firehose::new(&live.listen, STREAM).put(more);
+    running.stop();
+    let rows = duck::number(&format!("select count(*) from {}", duck::lake(&moved.table.url())));
+    assert_eq!(usize::try_from(rows), Ok(corpus::sp500().len() + more.len()));
+    assert_eq!((moved.rejects(), live.lake.table.list()), (vec![], old));
+    let told = refused(&live.rebuild(config, &[]), 1);
+    assert!(told.contains("are not the rebuild's own"), "{told}");
 }
 
 fn kills(config: &str, url: &str) {
@@ -184,7 +201,7 @@ fn kills(config: &str, url: &str) {
 fn refuses_what_is_not_its_own(live: &Live, config: &str) {
     live.config(10);
     let told = refused(&live.rebuild(config, &[]), 1);
-    assert!(told.contains("was begun with another rules"), "{told}");
+    assert!(told.contains("was begun with another set of rules"), "{told}");
     live.config(16);
     let Place::Folder(table) = live.new_table() else { panic!("a lake on the disk") };
     let lost = table.join(&live.new_table().list()[3]);
@@ -196,10 +213,12 @@ fn refuses_what_is_not_its_own(live: &Live, config: &str) {
     let partition = lost.parent().and_then(|p| p.strip_prefix(&table).ok()).expect("below it").display().to_string();
     assert!(text(&short.stdout).contains(&format!("differs: {partition}: ")), "{}", text(&short.stdout));
 
-    std::fs::write(lost.with_file_name("stranger.parquet"), &kept).expect("written");
+    let stranger = lost.with_file_name("stranger.parquet");
+    std::fs::write(&stranger, &kept).expect("written");
     std::fs::write(&lost, kept).expect("written");
     let told = refused(&live.rebuild(config, &[]), 1);
     assert!(told.contains("1 objects lie there that are not the rebuild's own") && told.contains("stranger"), "{told}");
+    std::fs::remove_file(stranger).expect("removed");
 }
 
 #[test]

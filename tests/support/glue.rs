@@ -66,7 +66,9 @@ pub fn with_a_change_before_update(change: impl Fn() + Clone + Send + 'static) -
             pass(client, change.clone()).await.unwrap_or(());
         }
     };
-    block_on(async { tokio::spawn(serve) });
+    block_on(async {
+        tokio::spawn(serve);
+    });
     url
 }
 

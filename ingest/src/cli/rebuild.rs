@@ -81,9 +81,13 @@ impl Rebuild {
         let live = Live::read(&Store::open(&self.live.state, &self.live)?).await?;
         self.tell_of_live(&live, &mut say)?;
         match apply {
-            true => self.apply(config, &mut say).await,
-            false => self.statements(config, &live, &mut say),
+            true => self.apply(config, &mut say).await?,
+            false => self.statements(config, &live, &mut say)?,
         }
+        let LakeSettings { url, errors, .. } = &config.lake;
+        say.comment(&format!(
+            "then, before the live process is started again, under [lake]: url = \"{url}\", errors = \"{errors}\"; state and archive stay"
+        ))
     }
 
     fn tell_of_live(&self, live: &Live, say: &mut Say<'_, impl Write>) -> Result<(), CliError> {

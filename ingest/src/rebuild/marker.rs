@@ -60,7 +60,7 @@ impl Marker {
         let theirs: Marker = serde_json::from_slice(theirs)
             .map_err(|e| RunError::Environment(format!("{state}{} cannot be read: {e}", layout::REBUILD)))?;
         let differs = [
-            ("rules", &theirs.rules, &self.rules),
+            ("set of rules", &theirs.rules, &self.rules),
             ("source", &theirs.source, &self.source),
             ("live table", &theirs.table, &self.table),
         ];
