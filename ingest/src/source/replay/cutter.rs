@@ -163,7 +163,8 @@ impl Cutter {
 impl Cuts {
     /// One record, `rest[..end]` without the space at its end.
     fn take(&mut self, at: usize, rest: &[u8], end: usize) {
-        let length = rest[..end].trim_ascii_end().len();
+        // JSON's space alone: a form feed, which `trim_ascii_end` takes too, makes a record something else.
+        let length = rest[..end].iter().rposition(|b| !is_space(*b)).map_or(0, |last| last + 1);
         if length > 0 {
             self.records.push(at..at + length);
         }

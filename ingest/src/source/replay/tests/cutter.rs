@@ -55,6 +55,8 @@ fn what_is_broken_ends_with_its_line() {
 #[test]
 fn lines_are_lines() {
     assert_eq!(cut(Shape::Lines, "{}{}\n\n [1]\r\nx"), ["{}{}", "[1]", "x"]);
+    // What is no space to JSON is part of its record, and wrong there.
+    assert_eq!(cut(Shape::Lines, "{}\x0c\nx \x0c"), ["{}\x0c", "x \x0c"]);
 }
 
 #[test]
@@ -64,6 +66,9 @@ fn records_are_the_items_of_each_array() {
     assert_eq!(cut(Shape::Records, "{\"Records\":[{\"a\":1},{\"b\":"), ["{\"a\":1}", "{\"b\":"]);
     assert_eq!(head(b"{\"Record"), Head::May);
     assert_eq!(head(b"{\"records\":["), Head::IsNot);
+    // Space without end would be kept in memory.
+    let spaced = |spaces: usize| [b"{".as_slice(), &b" ".repeat(spaces), b"\"Records\":["].concat();
+    assert_eq!((head(&spaced(60_000)), head(&spaced(70_000))), (Head::Is(60_012), Head::IsNot));
 }
 
 #[test]
