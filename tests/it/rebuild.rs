@@ -61,10 +61,12 @@ impl Live {
         self.lake.config(&self.sections(buckets)).display().to_string()
     }
 
-    /// Runs it, puts these events and stops it.
-    fn ingest(&self, events: &[Vec<u8>]) {
+    /// Runs it, puts these events and stops it when there are so many in all: what a journal still holds at a stop is for the
+    /// next start.
+    fn ingest(&self, events: &[Vec<u8>], in_all: usize) {
         let running = Running::start(&self.lake, &self.sections(10));
         Firehose::new(&self.listen, STREAM).put(events);
+        self.lake.until_cut(in_all);
         running.stop();
     }
 
@@ -129,7 +131,7 @@ fn a_table_with_more_buckets_is_written_anew_under_kills_and_readers_find_it() {
     let live = Live::new(Lake::local(), &catalog.database);
     let events = corpus::sp500();
     let (first, later) = events.split_at(9_000);
-    live.ingest(first);
+    live.ingest(first, first.len());
     let made = live.lake.file("table.json");
     std::fs::write(&made, alluvium::run(&["ddl", "--config", &live.config(10), "--dialect", "glue"]).stdout)
         .expect("written");
@@ -148,7 +150,7 @@ fn a_table_with_more_buckets_is_written_anew_under_kills_and_readers_find_it() {
     same_rows(&live.lake.table, &live.new_table(), first.len());
 
     // What comes in the meantime is in the archive; the same command brings it over, and nothing else.
-    live.ingest(later);
+    live.ingest(later, events.len());
     let said = done(&live.rebuild(&live.config(16), &["--apply"]));
     assert!(said.contains("\"records\":1355"), "{said}");
     assert!(said.contains("are the 10355 events"), "{said}");
@@ -177,6 +179,7 @@ fn goes_on_in_the_new_table(live: &Live, config: &str) {
     let (old, more) = (live.lake.table.list(), &corpus::sp500()[..300]);
     let running = Running::start(&moved, &live.sections(16));
     Firehose::new(&live.listen, STREAM).put(more);
+    moved.until_cut(corpus::sp500().len() + more.len());
     running.stop();
     let rows = duck::number(&format!("select count(*) from {}", duck::lake(&moved.table.url())));
     assert_eq!(usize::try_from(rows), Ok(corpus::sp500().len() + more.len()));
@@ -272,7 +275,7 @@ fn a_change_of_the_catalog_at_the_same_moment_is_refused() {
     let json = alluvium::run(&["ddl", "--config", &live.config(10), "--dialect", "glue"]).stdout;
     std::fs::write(&made, &json).expect("written");
     catalog.create(&made);
-    live.ingest(&corpus::sp500()[..50]);
+    live.ingest(&corpus::sp500()[..50], 50);
 
     let moved = live.lake.file("moved.json");
     let mut input: Value = serde_json::from_slice(&json).expect("JSON");

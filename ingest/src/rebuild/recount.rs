@@ -117,7 +117,8 @@ impl Recount<'_> {
             group.push_back(object);
         }
         let queue = Arc::new(Mutex::new(group));
-        let workers: Vec<_> = (0..AT_ONCE).map(|_| self.worker(queue.clone())).collect();
+        let router = Router::compile(self.rules, "the configuration")?;
+        let workers: Vec<_> = (0..AT_ONCE).map(|_| self.worker(queue.clone(), router.another())).collect();
         let (mut counts, mut broken) = (Counts::default(), Vec::new());
         for (counted, problems) in futures::future::try_join_all(workers).await? {
             counts.add(counted);
@@ -131,8 +132,11 @@ impl Recount<'_> {
     }
 
     /// Counts objects until there are no more.
-    async fn worker(&self, queue: Arc<Mutex<VecDeque<Planned>>>) -> Result<(Counts, Vec<String>), RunError> {
-        let mut router = Router::compile(self.rules, "the configuration")?;
+    async fn worker(
+        &self,
+        queue: Arc<Mutex<VecDeque<Planned>>>,
+        mut router: Router,
+    ) -> Result<(Counts, Vec<String>), RunError> {
         let (mut counts, mut problems) = (Counts::default(), Vec::new());
         loop {
             let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
