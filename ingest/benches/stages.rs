@@ -4,7 +4,8 @@
 //! of one machine can be compared with each other although other things run on it. `ONCE=1` runs each stage a single time, which
 //! is what an instruction counter around the process wants (`valgrind --tool=callgrind`, `perf stat -e instructions:u`).
 
-use std::fmt::Write;
+#[path = "../../tests/bench/events.rs"]
+mod events;
 
 use ingest::documents::Documents;
 use ingest::guard::Guard;
@@ -78,8 +79,8 @@ fn on_processor() -> u64 {
 
 impl Bench {
     fn new(full: bool) -> Bench {
-        let mut numbers = Numbers(20_240_101);
-        let events = (0..EVENTS).map(|number| event(&mut numbers, number, full)).collect();
+        let mut events = events::Events::new(full, events::DAYS);
+        let events = (0..EVENTS).map(|_| events.next_event().to_string()).collect();
         let spec = TableSpec::parse(SPEC, "attribute_events.toml").expect("the spec is good");
         let keys = [
             ("created_date", ".created_at | utc_date"),
@@ -159,81 +160,4 @@ fn encode(bench: &Bench, compression: Compression, rows: usize) -> usize {
     let row = |event| Row { shard: "s", sequence: "1", sub: 0, document: 0, arrived_at: ARRIVED_AT, data: event };
     let rows_of: Vec<Row<'_>> = bench.events.iter().map(|event| row(event.as_bytes())).collect();
     rows_of.chunks(rows).map(|rows| encoder.encode(rows, &[]).expect("encodes").bytes.len()).sum()
-}
-
-/// splitmix64: the same numbers everywhere.
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-
-    fn of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
-        choices[self.below(choices.len())]
-    }
-
-    fn words(&mut self, count: usize) -> String {
-        (0..count).map(|_| self.of(&WORDS)).collect::<Vec<_>>().join(" ")
-    }
-}
-
-const WORDS: [&str; 16] = [
-    "revenue",
-    "filing",
-    "annual",
-    "report",
-    "quarter",
-    "company",
-    "board",
-    "update",
-    "published",
-    "sector",
-    "index",
-    "market",
-    "list",
-    "change",
-    "insurance",
-    "headquarters",
-];
-const ATTRIBUTES: [&str; 6] = ["cik", "date_added", "headquarters", "industry", "name", "sub_industry"];
-
-/// An event as `tests/bench/events.py` makes them.
-fn event(numbers: &mut Numbers, number: usize, full: bool) -> String {
-    let (id, name) = (numbers.below(5_000_000), numbers.of(&ATTRIBUTES));
-    let (value, previous) = (numbers.words(3), numbers.words(3));
-    let previous = if number.is_multiple_of(4) { "null".to_string() } else { format!("\"{previous}\"") };
-    let mut time = || format!("2024-01-{:02}T{:02}:{:02}", 1 + numbers.below(10), numbers.below(24), numbers.below(60));
-    let (created, observed) = (time(), time());
-    let mut text = format!(
-        r#"{{"event_id":"{number:020x}","entity_id":{id},"attribute_name":"{name}","op":"set","value":"{value}","#
-    );
-    write!(
-        text,
-        r#""previous_value":{previous},"created_at":"{created}:07.{:03}Z","source":{{"type":"git","#,
-        number % 1000
-    )
-    .expect("text grows");
-    let (commit, url) = (numbers.next() >> 16, numbers.next());
-    let message = numbers.words(if full { 12 } else { 4 });
-    let repo = r#""repo":"datasets/s-and-p-500-companies","path":"data/constituents.csv","author":"sector","#;
-    text += if full { repo } else { "" };
-    write!(text, r#""commit":"{commit:012x}","message":"{message}"}}"#).expect("text grows");
-    if full {
-        let (source, excerpt) = (numbers.of(&["filing", "press", "registry"]), numbers.words(40));
-        let score = numbers.below(10_000) as f64 / 1e4;
-        write!(
-            text,
-            r#","evidence":[{{"source":"{source}","url":"https://example.org/{url:016x}","excerpt":"{excerpt}","score":{score},"observed_at":"{observed}:00Z"}}]"#
-        )
-        .expect("text grows");
-    }
-    text + "}"
 }
