@@ -95,12 +95,11 @@ class Quiet:
             fcntl.flock(self.file, fcntl.LOCK_UN)
 
 
-def measured(args, source, command, work):
-    """What the command took, with the machine for itself and its input in the page cache."""
-    with Quiet(args.lock):
-        warm(source)
-        measure = ROOT / "tests/bench/measure.py"
-        subprocess.run([sys.executable, measure, work / "took", work / "log", *command], check=True)
+def measured(source, command, work):
+    """What the command took, with its input in the page cache."""
+    warm(source)
+    measure = ROOT / "tests/bench/measure.py"
+    subprocess.run([sys.executable, measure, work / "took", work / "log", *command], check=True)
     took = json.loads((work / "took").read_text())
     if took["status"] != 0:
         sys.exit(f"{command[0]} ended with {took['status']}:\n{(work / 'log').read_text(errors='replace')[-3000:]}")

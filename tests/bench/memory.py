@@ -27,12 +27,12 @@ def arguments():
 
 def run(args, days, cap):
     source = inputs.events(args.work, args.shape, args.size, days)
-    with tempfile.TemporaryDirectory(dir=args.work) as folder:
+    with tempfile.TemporaryDirectory(dir=args.work) as folder, inputs.Quiet(args.lock):
         work = pathlib.Path(folder)
         # By memory and at the end alone: neither size nor time cuts.
         buffer = f'memory = "{cap} MiB"\nage = "24 h"\nidle = "24 h"'
         config = alluvium.configure(work, tables.TABLES[args.shape], work / "out", buffer=buffer)
-        took = inputs.measured(args, source, alluvium.replay(args.binary, config, source), work)
+        took = inputs.measured(source, alluvium.replay(args.binary, config, source), work)
         found = alluvium.summary(work / "log")
     size = source.stat().st_size
     print(f"{days * 60} partitions, {cap} MiB: {took['wall']:.1f} s, {took['rss'] / MIB:.0f} MiB", file=sys.stderr)

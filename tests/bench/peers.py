@@ -1,7 +1,9 @@
 """The whole path beside its peers: the same events, the same layout, the same codec; their rows are compared. See README.md."""
 
 import argparse
+import contextlib
 import datetime
+import hashlib
 import pathlib
 import statistics
 import subprocess
@@ -45,17 +47,26 @@ def command(engine, args, shape, codec, source, work):
     return alluvium.replay(args.binary, alluvium.configure(work, table, output, codec, spec, buffer=buffer), source)
 
 
-def run(engine, args, shape, codec, source):
-    """One run in a fresh folder: what it took, and what it has written."""
-    with tempfile.TemporaryDirectory(dir=args.work) as folder:
-        work = pathlib.Path(folder)
-        took = inputs.measured(args, source, command(engine, args, shape, codec, source, work), work)
-        if engine in OURS:
-            alluvium.summary(work / "log")
-        files = [path for path in (work / "out").rglob("*.parquet") if path.is_file()]
-        took["files"], took["bytes"] = len(files), sum(path.stat().st_size for path in files)
-        took["rows"] = rows.rows(work / "out", tables.TABLES[shape], tables, engine in OURS)
-        return took
+def run(engines, args, shape, codec, source):
+    """One run of each engine, in fresh folders, with the machine for itself: what each took, and what it has written."""
+    with contextlib.ExitStack() as folders:
+        made = {engine: folders.enter_context(tempfile.TemporaryDirectory(dir=args.work)) for engine in engines}
+        works, took = {engine: pathlib.Path(folder) for engine, folder in made.items()}, {}
+        with inputs.Quiet(args.lock):
+            for engine, work in works.items():
+                took[engine] = inputs.measured(source, command(engine, args, shape, codec, source, work), work)
+        return {engine: took[engine] | written(engine, shape, work) for engine, work in works.items()}
+
+
+def written(engine, shape, work):
+    if engine in OURS:
+        alluvium.summary(work / "log")
+    files = [path for path in (work / "out").rglob("*.parquet") if path.is_file()]
+    return {
+        "files": len(files),
+        "bytes": sum(path.stat().st_size for path in files),
+        "rows": rows.rows(work / "out", tables.TABLES[shape], tables, engine in OURS),
+    }
 
 
 def version(engine, args):
@@ -78,13 +89,10 @@ def bench(shape, codec, args):
     """The results of all engines on one shape with one codec. Rounds are interleaved: what else the machine does hits all alike."""
     source = inputs.make(args.work, shape, args.size)
     runs, want = {engine: [] for engine in args.engines}, None
-    for number in range(max(args.rounds, args.slow_rounds)):
-        for engine in args.engines:
-            rounds = args.slow_rounds if engine in SLOW else args.rounds
-            if number >= rounds:
-                continue
-            took = run(engine, args, shape, codec, source)
-            print(f"{shape} {codec} {engine} {number + 1}/{rounds}: {took['wall']:.2f} s, CPU {took['cpu']:.2f} s", file=sys.stderr)
+    close, slow = [e for e in args.engines if e not in SLOW], [e for e in args.engines if e in SLOW]
+    for engines in [close] * args.rounds + [[engine] for engine in slow] * args.slow_rounds:
+        for engine, took in run(engines, args, shape, codec, source).items():
+            print(f"{shape} {codec} {engine}: {took['wall']:.2f} s, CPU {took['cpu']:.2f} s", file=sys.stderr)
             want = want or took["rows"]
             compare(shape, codec, want, (engine, took["rows"]))
             runs[engine].append(took)
@@ -108,8 +116,6 @@ def result(engine, args, size, want, runs):
 
 def hash_of(want):
     """One number for all partitions and their rows: engines that are measured at other times are compared by it."""
-    import hashlib
-
     return hashlib.sha256(repr(sorted(want.items())).encode()).hexdigest()[:16]
 
 

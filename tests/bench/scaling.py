@@ -25,14 +25,14 @@ def arguments():
 def run(args, objects, cores):
     """Replays a folder that holds one file of events under so many names."""
     source = inputs.events(args.work, args.shape, args.size)
-    with tempfile.TemporaryDirectory(dir=args.work) as folder:
+    with tempfile.TemporaryDirectory(dir=args.work) as folder, inputs.Quiet(args.lock):
         work = pathlib.Path(folder)
         (work / "in").mkdir()
         for number in range(objects):
             os.link(source, work / "in" / f"{number:03}.ndjson")
         config = alluvium.configure(work, tables.TABLES[args.shape], work / "out", buffer=f'memory = "{args.memory}"')
         pinned = ["taskset", "--cpu-list", cores] if cores else []
-        took = inputs.measured(args, source, pinned + alluvium.replay(args.binary, config, f"{work}/in/"), work)
+        took = inputs.measured(source, pinned + alluvium.replay(args.binary, config, f"{work}/in/"), work)
         rows = alluvium.summary(work / "log")["rows"]
     size = source.stat().st_size * objects
     print(f"{objects} objects, cores {cores or 'all'}: {took['wall']:.1f} s", file=sys.stderr)
