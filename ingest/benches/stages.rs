@@ -1,8 +1,8 @@
 //! What each stage of a record's way costs: `cargo bench -p ingest --bench stages [-- STAGE]`.
 //!
 //! Prints nanoseconds of this thread's CPU time per event (the least of several rounds: a busy machine only ever adds), so figures
-//! of one machine can be compared with each other although other things run on it. `ONCE=1` runs each stage a single time, which
-//! is what an instruction counter around the process wants (`valgrind --tool=callgrind`, `perf stat -e instructions:u`).
+//! of one machine can be compared with each other although other things run on it. `ONCE=1` runs each stage a single time over
+//! fewer events, which is what an instruction counter around `timed` wants (`infra/local/instructions`); `--list` prints the stages.
 
 #[path = "../../tests/bench/events.rs"]
 mod events;
@@ -21,9 +21,13 @@ use writer::encode::{Encoder, Row};
 
 const SPEC: &str = include_str!("../../schemas/tables/attribute_events.toml");
 const EVENTS: usize = 20_000;
+/// What an instruction counter has patience for.
+const EVENTS_ONCE: usize = 4_000;
 const ROUNDS: usize = 7;
 /// When all events arrive, milliseconds since the epoch: 2024-03-01.
 const ARRIVED_AT: i64 = 1_709_251_200_000;
+
+const SHAPES: &[(&str, bool)] = &[("full", true), ("small", false)];
 
 type Stage = fn(&Bench) -> usize;
 
@@ -48,9 +52,13 @@ struct Bench {
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
-    let rounds = if std::env::var_os("ONCE").is_some() { 1 } else { ROUNDS };
-    for (shape, full) in [("full", true), ("small", false)] {
-        let bench = Bench::new(full);
+    let (rounds, events) = if std::env::var_os("ONCE").is_some() { (1, EVENTS_ONCE) } else { (ROUNDS, EVENTS) };
+    if std::env::args().any(|arg| arg == "--list") {
+        SHAPES.iter().for_each(|(shape, _)| STAGES.iter().for_each(|(name, _)| println!("{shape} {name}")));
+        return;
+    }
+    for (shape, full) in SHAPES {
+        let bench = Bench::new(*full, events);
         let bytes: usize = bench.events.iter().map(String::len).sum();
         println!("{shape}: {} events of {} bytes", bench.events.len(), bytes / bench.events.len());
         for (name, stage) in STAGES {
@@ -63,7 +71,8 @@ fn main() {
     }
 }
 
-/// Nanoseconds that this thread was on a processor for.
+/// Nanoseconds that this thread was on a processor for. Never inlined: instructions are counted within it.
+#[inline(never)]
 fn timed(run: impl FnOnce() -> usize) -> u64 {
     let began = on_processor();
     let done = run();
@@ -78,9 +87,9 @@ fn on_processor() -> u64 {
 }
 
 impl Bench {
-    fn new(full: bool) -> Bench {
+    fn new(full: bool, count: usize) -> Bench {
         let mut events = events::Events::new(full, events::DAYS);
-        let events = (0..EVENTS).map(|_| events.next_event().to_string()).collect();
+        let events = (0..count).map(|_| events.next_event().to_string()).collect();
         let spec = TableSpec::parse(SPEC, "attribute_events.toml").expect("the spec is good");
         let keys = [
             ("created_date", ".created_at | utc_date"),
