@@ -26,14 +26,14 @@ def load(folder):
 
 
 def merge(folder, machine, name, results):
-    """Keeps what other runs have found under this name, unless their rows are others."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Keeps what other engines have found under this name. All must have written the same rows."""
     kept = load(folder)
     if kept["machine"] not in ("", machine):
         sys.exit(f"{folder} has results of another machine ({kept['machine']}): ratios would mean nothing; choose another folder")
-    found = kept["results"].get(name, {})
-    rows = {result["rows"] for result in results.values()}
-    kept["results"][name] = {engine: result for engine, result in found.items() if result["rows"] in rows} | results
+    found = kept["results"].get(name, {}) | results
+    if len({result["rows"] for result in found.values()}) > 1:
+        sys.exit(f"{folder} has results for other rows of {name}: choose another folder, or the same --size")
+    kept["results"][name] = found
     kept["machine"] = machine
     (folder / "peers.json").write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
 
