@@ -20,9 +20,13 @@ lint:
 demo *args:
     bash infra/local/demo {{args}}
 
-# the whole path beside its peers
-bench *args:
-    bash tests/bench/run {{args}}
+# a benchmark: peers, memory, scaling, live or kinesis
+bench what="peers" *args:
+    bash tests/bench/run {{what}} {{args}}
+
+# instructions of each stage against those that are committed; `just instructions --update` takes new ones over
+instructions *args:
+    bash infra/local/instructions {{args}}
 
 # two machines with Amazon's Kinesis Client Library: fetches its jars (74 MB) and fails where they cannot be had
 kcl *args:

@@ -1,10 +1,11 @@
 //! What each stage of a record's way costs: `cargo bench -p ingest --bench stages [-- STAGE]`.
 //!
 //! Prints nanoseconds of this thread's CPU time per event (the least of several rounds: a busy machine only ever adds), so figures
-//! of one machine can be compared with each other although other things run on it. `ONCE=1` runs each stage a single time, which
-//! is what an instruction counter around the process wants (`valgrind --tool=callgrind`, `perf stat -e instructions:u`).
+//! of one machine can be compared with each other although other things run on it. `ONCE=1` runs each stage a single time over
+//! fewer events, which is what an instruction counter around `timed` wants (`infra/local/instructions`); `--list` prints the stages.
 
-use std::fmt::Write;
+#[path = "../../tests/bench/events.rs"]
+mod events;
 
 use ingest::documents::Documents;
 use ingest::guard::Guard;
@@ -20,9 +21,13 @@ use writer::encode::{Encoder, Row};
 
 const SPEC: &str = include_str!("../../schemas/tables/attribute_events.toml");
 const EVENTS: usize = 20_000;
+/// What an instruction counter has patience for.
+const EVENTS_ONCE: usize = 4_000;
 const ROUNDS: usize = 7;
 /// When all events arrive, milliseconds since the epoch: 2024-03-01.
 const ARRIVED_AT: i64 = 1_709_251_200_000;
+
+const SHAPES: &[(&str, bool)] = &[("full", true), ("small", false)];
 
 type Stage = fn(&Bench) -> usize;
 
@@ -47,9 +52,13 @@ struct Bench {
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
-    let rounds = if std::env::var_os("ONCE").is_some() { 1 } else { ROUNDS };
-    for (shape, full) in [("full", true), ("small", false)] {
-        let bench = Bench::new(full);
+    let (rounds, events) = if std::env::var_os("ONCE").is_some() { (1, EVENTS_ONCE) } else { (ROUNDS, EVENTS) };
+    if std::env::args().any(|arg| arg == "--list") {
+        SHAPES.iter().for_each(|(shape, _)| STAGES.iter().for_each(|(name, _)| println!("{shape} {name}")));
+        return;
+    }
+    for (shape, full) in SHAPES {
+        let bench = Bench::new(*full, events);
         let bytes: usize = bench.events.iter().map(String::len).sum();
         println!("{shape}: {} events of {} bytes", bench.events.len(), bytes / bench.events.len());
         for (name, stage) in STAGES {
@@ -62,7 +71,8 @@ fn main() {
     }
 }
 
-/// Nanoseconds that this thread was on a processor for.
+/// Nanoseconds that this thread was on a processor for. Never inlined: instructions are counted within it.
+#[inline(never)]
 fn timed(run: impl FnOnce() -> usize) -> u64 {
     let began = on_processor();
     let done = run();
@@ -77,9 +87,9 @@ fn on_processor() -> u64 {
 }
 
 impl Bench {
-    fn new(full: bool) -> Bench {
-        let mut numbers = Numbers(20_240_101);
-        let events = (0..EVENTS).map(|number| event(&mut numbers, number, full)).collect();
+    fn new(full: bool, count: usize) -> Bench {
+        let mut events = events::Events::new(full, events::DAYS);
+        let events = (0..count).map(|_| events.next_event().to_string()).collect();
         let spec = TableSpec::parse(SPEC, "attribute_events.toml").expect("the spec is good");
         let keys = [
             ("created_date", ".created_at | utc_date"),
@@ -159,81 +169,4 @@ fn encode(bench: &Bench, compression: Compression, rows: usize) -> usize {
     let row = |event| Row { shard: "s", sequence: "1", sub: 0, document: 0, arrived_at: ARRIVED_AT, data: event };
     let rows_of: Vec<Row<'_>> = bench.events.iter().map(|event| row(event.as_bytes())).collect();
     rows_of.chunks(rows).map(|rows| encoder.encode(rows, &[]).expect("encodes").bytes.len()).sum()
-}
-
-/// splitmix64: the same numbers everywhere.
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-
-    fn of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
-        choices[self.below(choices.len())]
-    }
-
-    fn words(&mut self, count: usize) -> String {
-        (0..count).map(|_| self.of(&WORDS)).collect::<Vec<_>>().join(" ")
-    }
-}
-
-const WORDS: [&str; 16] = [
-    "revenue",
-    "filing",
-    "annual",
-    "report",
-    "quarter",
-    "company",
-    "board",
-    "update",
-    "published",
-    "sector",
-    "index",
-    "market",
-    "list",
-    "change",
-    "insurance",
-    "headquarters",
-];
-const ATTRIBUTES: [&str; 6] = ["cik", "date_added", "headquarters", "industry", "name", "sub_industry"];
-
-/// An event as `tests/bench/events.py` makes them.
-fn event(numbers: &mut Numbers, number: usize, full: bool) -> String {
-    let (id, name) = (numbers.below(5_000_000), numbers.of(&ATTRIBUTES));
-    let (value, previous) = (numbers.words(3), numbers.words(3));
-    let previous = if number.is_multiple_of(4) { "null".to_string() } else { format!("\"{previous}\"") };
-    let mut time = || format!("2024-01-{:02}T{:02}:{:02}", 1 + numbers.below(10), numbers.below(24), numbers.below(60));
-    let (created, observed) = (time(), time());
-    let mut text = format!(
-        r#"{{"event_id":"{number:020x}","entity_id":{id},"attribute_name":"{name}","op":"set","value":"{value}","#
-    );
-    write!(
-        text,
-        r#""previous_value":{previous},"created_at":"{created}:07.{:03}Z","source":{{"type":"git","#,
-        number % 1000
-    )
-    .expect("text grows");
-    let (commit, url) = (numbers.next() >> 16, numbers.next());
-    let message = numbers.words(if full { 12 } else { 4 });
-    let repo = r#""repo":"datasets/s-and-p-500-companies","path":"data/constituents.csv","author":"sector","#;
-    text += if full { repo } else { "" };
-    write!(text, r#""commit":"{commit:012x}","message":"{message}"}}"#).expect("text grows");
-    if full {
-        let (source, excerpt) = (numbers.of(&["filing", "press", "registry"]), numbers.words(40));
-        let score = numbers.below(10_000) as f64 / 1e4;
-        write!(
-            text,
-            r#","evidence":[{{"source":"{source}","url":"https://example.org/{url:016x}","excerpt":"{excerpt}","score":{score},"observed_at":"{observed}:00Z"}}]"#
-        )
-        .expect("text grows");
-    }
-    text + "}"
 }

@@ -3,6 +3,7 @@
 //! A module is a promise; what belongs to none of them is a unit test of its crate.
 
 mod aggregates;
+mod benchmarks;
 mod clients;
 mod conformance;
 mod crash_points;
