@@ -7,7 +7,7 @@
 use std::fmt::Write;
 
 /// Days that give 600 partitions.
-pub const DAYS: usize = 10;
+pub(crate) const DAYS: usize = 10;
 
 const SEED: u64 = 20_240_101;
 /// The last of the days, since 1970: 2024-01-10.
@@ -33,7 +33,7 @@ const WORDS: [&str; 16] = [
 ];
 
 /// One event after the other.
-pub struct Events {
+pub(crate) struct Events {
     numbers: Numbers,
     full: bool,
     days: Vec<String>,
@@ -42,14 +42,14 @@ pub struct Events {
 }
 
 impl Events {
-    pub fn new(full: bool, days: usize) -> Events {
+    pub(crate) fn new(full: bool, days: usize) -> Events {
         let first = LAST_DAY + 1 - days as i64;
         let days = (0..days as i64).map(|day| date(first + day)).collect();
         Events { numbers: Numbers(SEED), full, days, number: 0, text: String::new() }
     }
 
     /// The next event's text, without an end of line.
-    pub fn next_event(&mut self) -> &str {
+    pub(crate) fn next_event(&mut self) -> &str {
         self.text.clear();
         self.append().expect("text grows");
         self.number += 1;
