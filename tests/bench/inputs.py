@@ -8,6 +8,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 
 from tables import ROOT
 
@@ -81,18 +82,28 @@ def options(parser):
 
 
 class Quiet:
-    """The machine for ourselves while a run is measured: an exclusive lock on a file that others hold shared while they work."""
+    """The machine for ourselves while runs are measured: an exclusive lock on a file that others hold shared while they work.
+
+    It is held over runs that follow each other, for it is hard to get, and let go of after a while, for others wait.
+    """
+
+    HELD_SECONDS_MAX = 120
+    since = None
+    file = None
 
     def __init__(self, path):
-        self.file = open(path, "a", encoding="utf-8") if path else None
+        if path and not Quiet.file:
+            Quiet.file = open(path, "a", encoding="utf-8")
 
     def __enter__(self):
-        if self.file:
-            fcntl.flock(self.file, fcntl.LOCK_EX)
+        if Quiet.file and Quiet.since is None:
+            fcntl.flock(Quiet.file, fcntl.LOCK_EX)
+            Quiet.since = time.monotonic()
 
     def __exit__(self, *_):
-        if self.file:
-            fcntl.flock(self.file, fcntl.LOCK_UN)
+        if Quiet.since is not None and time.monotonic() - Quiet.since > Quiet.HELD_SECONDS_MAX:
+            fcntl.flock(Quiet.file, fcntl.LOCK_UN)
+            Quiet.since = None
 
 
 def measured(source, command, work):

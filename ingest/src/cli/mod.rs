@@ -1,6 +1,5 @@
 //! The commands: arguments, exit codes, and one file per command. Data on stdout, everything else on stderr.
 
-pub mod bench;
 pub mod check;
 pub mod ddl;
 pub mod demo;
@@ -65,9 +64,6 @@ pub enum Command {
     Ddl(DdlArgs),
     /// Join a shard of the Kinesis Client Library's daemon, which starts this, to the `run` with [source.kcl]
     Shard(ShardArgs),
-    /// Feed a local file through the whole path, for benchmarks
-    #[command(hide = true)]
-    Bench(BenchArgs),
 }
 
 /// Arguments of `demo`.
@@ -189,17 +185,6 @@ pub struct ShardArgs {
     pub wait: u64,
 }
 
-/// Arguments of `bench`.
-#[derive(Debug, Args)]
-pub struct BenchArgs {
-    /// The configuration file; its source is not used
-    #[arg(long, value_name = "FILE")]
-    pub config: PathBuf,
-    /// Events, one JSON text a line
-    #[arg(value_name = "EVENTS")]
-    pub file: PathBuf,
-}
-
 /// A query engine's way to define a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Dialect {
@@ -224,7 +209,6 @@ pub async fn execute(command: Command) -> Result<(), CliError> {
         Command::Explain(args) => explain::run(&args, &mut out),
         Command::Ddl(args) => ddl::run(&args, &mut out),
         Command::Shard(args) => shard::run(args).await,
-        Command::Bench(args) => bench::run(args).await,
     }
 }
 

@@ -1,7 +1,6 @@
 //! Where records come from. A source reads shards in order, and can read any span of any shard again.
 
 mod claims;
-pub mod file;
 pub mod intake;
 pub mod kcl;
 pub mod kinesis;
