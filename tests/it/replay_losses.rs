@@ -36,7 +36,11 @@ fn parts(folder: &Path, count: usize) -> Vec<(PathBuf, &'static [Vec<u8>])> {
     chunks.enumerate().map(write).collect()
 }
 
+/// Of the rows in the table, which may have none yet.
 fn ids(lake: &Lake) -> Vec<String> {
+    if lake.table.list().is_empty() {
+        return Vec::new();
+    }
     let rows = duck::query(&format!("select event_id from {}", duck::lake(&lake.table.url())));
     rows.iter().map(|row| row["event_id"].as_str().expect("text").to_string()).collect()
 }
