@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use schemas::archive::{Raw, line};
+use schemas::position::Position;
 use tests::alluvium::{Lake, Running, command, loopback, rules};
 use tests::bundle::{gzip, zstd};
 use tests::duck;
@@ -162,9 +164,14 @@ fn ten_mib_as_they_are_pass_through_within_a_limit_of_memory() {
     let long = format!("{{\"id\":7,\"k\":\"good\",\"v\":\"{}\"}}", "y".repeat(size)).into_bytes();
     let lines =
         [b"[".repeat(size), nested("[", "]", size / 2), long, b"{\"a\":".repeat(size / 5), b"{}".repeat(size / 2)];
-    std::fs::write(lake.file("records"), lines.join(&b'\n')).expect("a temporary file");
+    // As in the archive: each line is a record whatever it holds.
+    let archived = lines.iter().zip(1..).map(|(record, number)| {
+        let position = Position::from_numbers(number, 0);
+        line("s:0", &position, 1_709_251_200_000, Raw::Base64(&STANDARD.encode(record)))
+    });
+    std::fs::write(lake.file("records"), archived.collect::<Vec<_>>().join(&b'\n')).expect("a temporary file");
     let mut run = std::process::Command::new("bash");
-    run.args(["-c", "ulimit -v 3000000 && exec \"$0\" \"$@\""]).arg(command().get_program()).arg("bench");
+    run.args(["-c", "ulimit -v 3000000 && exec \"$0\" \"$@\""]).arg(command().get_program()).arg("replay");
     run.arg("--config").arg(config).arg(lake.file("records")).current_dir(tests::root());
     let done = run.output().expect("bash starts");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
