@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import pathlib
+import subprocess
 import sys
 import tempfile
 
@@ -67,7 +68,9 @@ def main():
         for one in runs
     ]
     head = ["partitions", "cap", "peak RSS", "RSS / cap", "files", "MB/s", "of the first", "CPU s/GB"]
-    lines = ["# Memory", "", f"Alluvium {found['version']}, `replay` of {args.size} MB of `{args.shape}` events, nothing cut by size or time.", ""]
+    stored = subprocess.run(["stat", "--file-system", "--format", "%T", args.work], capture_output=True, text=True, check=True).stdout.strip()
+    what = f"`replay` of {args.size} MB of `{args.shape}` events into files on {stored}, nothing cut by size or time."
+    lines = ["# Memory", "", f"Alluvium {found['version']}, {what}", ""]
     report.save(args.results, "memory", inputs.machine(), found, lines + list(report.table(head, rows)))
 
 
