@@ -17,6 +17,8 @@ SHAPES = {
     "small": "events of about 300 bytes",
     "edits": "a day of Wikipedia edits (12 MB), repeated",
 }
+# For the plot.
+SHORT = {"full": "900-byte events", "small": "300-byte events", "edits": "Wikipedia edits"}
 HEAD = "| engine | version | wall s | MB/s | CPU s/GB | peak RSS MB | files | MB written | wall ratio | CPU ratio | rounds |"
 
 
@@ -133,7 +135,7 @@ def plot(kept, path):
         shape, codec = name.split("/")
         for axis, (what, title) in zip(line, [("wall", "wall s/GB"), ("cpu", "CPU s/GB")]):
             bars(axis, kept["results"][name], what)
-            axis.set_title(f"{SHAPES[shape]}, {codec}: {title}", loc="left", fontsize=9)
+            axis.set_title(f"{SHORT[shape]}, {codec}: {title}", loc="left", fontsize=9)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
 
@@ -146,6 +148,6 @@ def bars(axis, found, what):
     drawn = axis.barh([NAMES[engine].strip("*") for engine in engines], per_gb, color=colours)
     labels = [f"{value:.1f}" + (f"  ({value / ours:.1f}x)" if ours and engine != "alluvium" else "") for engine, value in zip(engines, per_gb)]
     axis.bar_label(drawn, labels, padding=3, fontsize=8)
-    axis.set_xlim(0, max(per_gb) * 1.25)
+    axis.set_xlim(0, max(per_gb) * 1.35)
     for side in ["top", "right"]:
         axis.spines[side].set_visible(False)
