@@ -15,6 +15,8 @@ use aws_sdk_glue::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_glue::types::{Column, SerDeInfo, StorageDescriptor, Table, TableInput};
 use serde::Deserialize;
 
+use crate::error::causes;
+
 /// One attempt at one call, and attempts.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 const ATTEMPTS: u32 = 5;
@@ -216,15 +218,4 @@ where
         "" => CatalogError::Environment(format!("glue {doing}: {message}")),
         code => CatalogError::Environment(format!("glue {doing}: {code}: {message}")),
     }
-}
-
-/// The SDK's own words stop at "dispatch failure".
-fn causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -234,7 +234,7 @@ impl Pipeline {
             for step in &routed.steps {
                 self.take(&mut intake, &routed, step);
             }
-            self.metrics.documents.inc_by(routed.events as u64);
+            self.metrics.documents.inc_by(routed.events() as u64);
             self.metrics.jq_processing_duration_seconds.observe(routed.took.as_secs_f64());
             if routed.is_all() {
                 break;
@@ -262,12 +262,12 @@ impl Pipeline {
             }
             What::Reject { reason, line, origin } => {
                 self.metrics.count_rejects(*reason, 1);
-                let given = given(record, &position, routed.made(line), origin.as_deref());
+                let given = given(record, &position, routed.line(line), origin.as_deref());
                 self.writer.reject(intake, reason.output().folder(), given);
             }
             What::Archive(line) => {
                 let folder = schemas::archive::folder(record.arrived_at);
-                self.writer.archive(intake, &folder, given(record, &position, routed.made(line), None));
+                self.writer.archive(intake, &folder, given(record, &position, routed.line(line), None));
             }
             // Through with its last document is through with the record.
             What::End => self.writer.skip(intake, &record.position),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt;
 use futures::stream::FuturesOrdered;
-use schemas::position::Position;
+use schemas::position::{Position, ShardId};
 use schemas::reject::Reason;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::{JoinError, JoinHandle};
@@ -25,8 +25,8 @@ const AT_ONCE_MAX: usize = 10;
 /// So many of them beside one for each processor: while a batch is taken in, no other one is begun.
 const WAITING: usize = 2;
 
-/// Bytes made of a batch before it is taken in: more than a batch has itself, but compressed records unfold, and each of many small
-/// documents may become a reject with a line of its own.
+/// Bytes made of a batch before they are taken in: more than a batch has itself, but compressed records unfold, each of many small
+/// documents may become a reject with a line of its own, and each event is a step.
 pub const UNFOLDED_BYTES_MAX: usize = 16 << 20;
 
 /// A batch and what becomes of its records.
@@ -35,15 +35,8 @@ pub struct Routed {
     pub batch: Batch,
     /// In the order of the records.
     pub steps: Vec<Step>,
-    /// Partition paths that steps refer to.
-    paths: String,
-    /// Lines that steps refer to.
-    made: Vec<u8>,
-    /// What records have unfolded to.
-    texts: Vec<Vec<u8>>,
-    /// Events in these records.
-    pub events: usize,
-    /// Records that are done with: all, unless they unfold to more than [`UNFOLDED_BYTES_MAX`].
+    made: Made,
+    /// Records that are done with: all, unless more than [`UNFOLDED_BYTES_MAX`] comes of them.
     through: usize,
     /// How long it took.
     pub took: Duration,
@@ -101,81 +94,130 @@ impl Routed {
         if step.document > 0 { Cow::Owned(position.with_document(step.document)) } else { Cow::Borrowed(position) }
     }
 
-    pub fn made(&self, range: &Range<usize>) -> &[u8] {
-        &self.made[range.clone()]
+    /// Events in the records that are done with.
+    pub fn events(&self) -> usize {
+        self.made.events
+    }
+
+    pub fn line(&self, range: &Range<usize>) -> &[u8] {
+        &self.made.lines[range.clone()]
     }
 
     pub fn path(&self, range: &Range<usize>) -> &str {
-        &self.paths[range.clone()]
+        &self.made.paths[range.clone()]
     }
 
     pub fn data(&self, step: &Step, data: &Data) -> &[u8] {
         match data {
             Data::Record(range) => &self.record(step).data[range.clone()],
-            Data::Text(text, range) => &self.texts[*text][range.clone()],
+            Data::Text(text, range) => &self.made.texts[*text][range.clone()],
         }
     }
 }
 
+/// What a record of the batch's source holds, see [`Source::unpack`].
+type Unpack<'r> = &'r dyn Fn(&Record) -> Unpacked<'_>;
+
 /// Works out what becomes of a batch, from its record number `from` on. `archives`: whether its records go into the archive.
-fn route(batch: Batch, from: usize, router: &mut Router, source: &dyn Source, archives: bool) -> Routed {
+fn route(batch: Batch, from: usize, router: &mut Router, unpack: Unpack<'_>, archives: bool) -> Routed {
     let began = Instant::now();
-    let mut making = Making { steps: Vec::with_capacity(batch.records.len() - from), ..Making::default() };
+    let steps = Vec::with_capacity(batch.records.len() - from);
+    let mut making =
+        Making { shard: &batch.shard, from: &batch.span.from, router, steps, made: Made::default(), record: 0 };
     let mut through = from;
     for record in &batch.records[from..] {
-        if making.unfolded > UNFOLDED_BYTES_MAX {
+        if making.bytes() > UNFOLDED_BYTES_MAX {
             break;
         }
         making.record = u32::try_from(through).expect("a batch has fewer than 2^32 records");
-        making.route_record(&batch, record, router, source, archives);
+        making.route_record(record, unpack(record), archives);
         through += 1;
     }
-    let Making { steps, paths, made, texts, events, .. } = making;
-    Routed { batch, steps, paths, made, texts, events, through, took: began.elapsed() }
+    let Making { steps, made, .. } = making;
+    Routed { batch, steps, made, through, took: began.elapsed() }
 }
 
-#[derive(Default)]
-struct Making {
+struct Making<'r> {
+    shard: &'r ShardId,
+    /// The batch's begin, which may lie within its first record.
+    from: &'r Position,
+    router: &'r mut Router,
     steps: Vec<Step>,
-    paths: String,
-    made: Vec<u8>,
-    texts: Vec<Vec<u8>>,
-    events: usize,
-    /// Bytes of lines and texts.
-    unfolded: usize,
+    made: Made,
     /// The one at hand.
     record: u32,
 }
 
-impl Making {
-    /// Every event of a record behind the batch's begin, which may lie within the record.
-    fn route_record(
-        &mut self,
-        batch: &Batch,
-        record: &Record,
-        router: &mut Router,
-        source: &dyn Source,
-        archives: bool,
-    ) {
-        let Unpacked { data, origin } = source.unpack(record);
-        let documents = router.documents(data);
+impl Making<'_> {
+    fn bytes(&self) -> usize {
+        self.made.bytes + self.made.paths.len() + self.steps.len() * size_of::<Step>()
+    }
+
+    /// Every event of a record behind the batch's begin.
+    fn route_record(&mut self, record: &Record, unpacked: Unpacked<'_>, archives: bool) {
+        let Unpacked { data, origin } = unpacked;
+        let documents = self.router.documents(data);
         if archives {
-            let line = self.make(&archive_line(&batch.shard, record, &documents));
+            let line = self.made.line(&archive_line(self.shard, record, &documents));
             self.step(0, What::Archive(line));
         }
-        for event in documents.events(&record.position).filter(|event| !is_behind(event, &batch.span.from)) {
-            let data = self.data(record, &documents, event.data);
-            let what = self.route_event(batch, record, &event, data, origin.as_ref(), router);
+        for event in documents.events(&record.position).filter(|event| !is_behind(event, self.from)) {
+            let data = self.made.data(record, &documents, event.data);
+            let what = self.route_event(record, &event, data, origin.as_ref());
             self.step(event.position.document(), what);
         }
-        self.events += documents.count();
+        self.made.events += documents.count();
         if documents.count() > 1 {
             self.step(0, What::End);
         }
         if let Some(text) = documents.into_unfolded() {
-            self.unfolded += text.len();
-            self.texts.push(text);
+            self.made.bytes += text.len();
+            self.made.texts.push(text);
         }
+    }
+
+    fn route_event(&mut self, record: &Record, event: &Event<'_>, data: Data, origin: Option<&Origin<'_>>) -> What {
+        let first_taken = origin
+            .map(|origin| Arc::new(FirstTaken { shard: origin.shard.into(), position: origin.of(&event.position) }));
+        match self.router.route(event, record.arrived_at) {
+            Ok(path) => What::Row { path: self.made.path(path), data, origin: first_taken },
+            Err(reject) => {
+                let line = Place::of(event, origin).reject_line(self.shard, event, record.arrived_at, &reject);
+                What::Reject { reason: reject.reason, line: self.made.line(&line), origin: first_taken }
+            }
+        }
+    }
+
+    fn step(&mut self, document: u32, what: What) {
+        self.steps.push(Step { record: self.record, document, what });
+    }
+}
+
+/// What steps refer to and records do not hold.
+#[derive(Debug, Default)]
+struct Made {
+    /// Partition paths.
+    paths: String,
+    lines: Vec<u8>,
+    /// What records have unfolded to.
+    texts: Vec<Vec<u8>>,
+    /// Of lines and texts.
+    bytes: usize,
+    events: usize,
+}
+
+impl Made {
+    fn path(&mut self, path: &str) -> Range<usize> {
+        let start = self.paths.len();
+        self.paths.push_str(path);
+        start..self.paths.len()
+    }
+
+    fn line(&mut self, line: &[u8]) -> Range<usize> {
+        let start = self.lines.len();
+        self.lines.extend_from_slice(line);
+        self.bytes += line.len();
+        start..self.lines.len()
     }
 
     fn data(&self, record: &Record, documents: &Documents<'_>, event: &[u8]) -> Data {
@@ -184,42 +226,6 @@ impl Making {
             .map(Data::Record)
             .or_else(in_text)
             .expect("an event is a part of its record or its text")
-    }
-
-    fn route_event(
-        &mut self,
-        batch: &Batch,
-        record: &Record,
-        event: &Event<'_>,
-        data: Data,
-        origin: Option<&Origin<'_>>,
-        router: &mut Router,
-    ) -> What {
-        let first_taken = origin
-            .map(|origin| Arc::new(FirstTaken { shard: origin.shard.into(), position: origin.of(&event.position) }));
-        match router.route(event, record.arrived_at) {
-            Ok(path) => {
-                let start = self.paths.len();
-                self.paths.push_str(path);
-                let path = start..self.paths.len();
-                What::Row { path, data, origin: first_taken }
-            }
-            Err(reject) => {
-                let line = Place::of(event, origin).reject_line(&batch.shard, event, record.arrived_at, &reject);
-                What::Reject { reason: reject.reason, line: self.make(&line), origin: first_taken }
-            }
-        }
-    }
-
-    fn make(&mut self, bytes: &[u8]) -> Range<usize> {
-        let start = self.made.len();
-        self.made.extend_from_slice(bytes);
-        self.unfolded += bytes.len();
-        start..self.made.len()
-    }
-
-    fn step(&mut self, document: u32, what: What) {
-        self.steps.push(Step { record: self.record, document, what });
     }
 }
 
@@ -277,7 +283,7 @@ impl Routing {
         let known = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut router = known.unwrap_or_else(|| self.router.another());
         let work = move || {
-            let routed = route(batch, 0, &mut router, &*source, archives);
+            let routed = route(batch, 0, &mut router, &|record| source.unpack(record), archives);
             idle.lock().unwrap_or_else(PoisonError::into_inner).push(router);
             routed
         };
@@ -290,11 +296,119 @@ impl Routing {
 
     /// The rest of a batch that is not all done with.
     pub fn go_on(&mut self, Routed { batch, through, .. }: Routed) -> Routed {
-        route(batch, through, &mut self.router, &*self.source, self.archives)
+        route(batch, through, &mut self.router, &|record| self.source.unpack(record), self.archives)
     }
 
     /// The batch that was begun first; none if none was. Given up half way, nothing is lost.
     pub async fn next(&mut self) -> Option<Result<Routed, JoinError>> {
         self.under_way.next().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use bytes::Bytes;
+    use schemas::position::Span;
+    use schemas::rules::{ParquetSettings, Rules};
+    use schemas::table::TableSpec;
+
+    use super::*;
+
+    const SPEC: &str = r#"
+version = 1
+name = "t"
+database = "d"
+location = "s3://b/t/"
+[[column]]
+name = "id"
+type = "bigint"
+[[partition]]
+name = "k"
+type = "string"
+"#;
+
+    fn router() -> Router {
+        let spec = TableSpec::parse(SPEC, "t.toml").expect("a spec");
+        let rules = Rules::new(vec![("k".into(), ".k".into())], &spec, ParquetSettings::default());
+        Router::compile(&rules, "rules").expect("rules")
+    }
+
+    fn batch(records: Vec<Vec<u8>>, from: Position) -> Batch {
+        let record = |(data, number): (Vec<u8>, u64)| Record {
+            position: Position::from_numbers(number, 0),
+            arrived_at: 0,
+            data: Bytes::from(data),
+        };
+        let records: Vec<Record> = records.into_iter().zip(1..).map(record).collect();
+        let span = Span::new(from, records.last().expect("one").position.clone());
+        Batch { shard: ShardId::new("s:0"), span, records, behind_ms: None, seen_at: None, last: false, permit: None }
+    }
+
+    fn plain(record: &Record) -> Unpacked<'_> {
+        Unpacked { data: &record.data, origin: None }
+    }
+
+    /// What steps do, readable.
+    fn told(routed: &Routed) -> Vec<String> {
+        let step = |step: &Step| {
+            let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+            let what = match &step.what {
+                What::Archive(line) => format!("archive {} bytes", routed.line(line).len()),
+                What::Row { path, data, .. } => format!("{} {}", routed.path(path), text(routed.data(step, data))),
+                What::Reject { reason, .. } => reason.as_str().to_string(),
+                What::End => "end".into(),
+            };
+            format!("{} {what}", routed.position(step))
+        };
+        routed.steps.iter().map(step).collect()
+    }
+
+    #[test]
+    fn each_event_of_each_record_has_its_step_and_its_bytes() {
+        let mut gzipped = Vec::new();
+        let two = &b"{\"k\":\"a\"}\n{\"k\":\"b\"}"[..];
+        flate2::read::GzEncoder::new(two, flate2::Compression::fast()).read_to_end(&mut gzipped).expect("compresses");
+        let records = vec![
+            b"{\"k\":\"c\"}{\"k\":\"d\"}".to_vec(),
+            gzipped,
+            b"{\"k\":7".to_vec(),
+            b"".to_vec(),
+            b"{\"k\":5}".to_vec(),
+        ];
+        let from = Position::from_numbers(1, 0).with_document(1);
+        let routed = route(batch(records, from), 0, &mut router(), &plain, false);
+        let want = [
+            "1.0.2 k=d {\"k\":\"d\"}",
+            "1 end",
+            "2.0.1 k=a {\"k\":\"a\"}",
+            "2.0.2 k=b {\"k\":\"b\"}",
+            "2 end",
+            "3 not_json",
+            "4 not_json",
+            "5 k=5 {\"k\":5}",
+        ];
+        assert_eq!(told(&routed), want);
+        assert!(routed.is_all() && routed.events() == 7);
+    }
+
+    #[test]
+    fn what_comes_of_a_batch_is_bounded_and_the_rest_comes_of_what_is_left() {
+        let records: Vec<Vec<u8>> = (0..300_000).map(|n| format!("{{\"k\":{}}}", n % 7).into_bytes()).collect();
+        let (mut router, mut steps, mut parts) = (router(), Vec::new(), 0);
+        let mut routed = route(batch(records, Position::zero()), 0, &mut router, &plain, false);
+        loop {
+            assert!(routed.steps.len() * size_of::<Step>() < UNFOLDED_BYTES_MAX + 1024);
+            (parts, steps) = (parts + 1, [steps, told(&routed)].concat());
+            if routed.is_all() {
+                break;
+            }
+            let (batch, through) = (routed.batch, routed.through);
+            routed = route(batch, through, &mut router, &plain, false);
+        }
+        assert!(parts > 1);
+        let want = (0..300_000).map(|n| format!("{} k={} {{\"k\":{}}}", n + 1, n % 7, n % 7));
+        assert!(steps.into_iter().eq(want));
     }
 }

@@ -4,10 +4,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::thread;
-use std::time::Duration;
 
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 use serde_json::Value;
 use tests::alluvium::{self, Lake, Place, Running, loopback, rules};
 use tests::bundle::zstd;
@@ -17,6 +14,7 @@ use tests::glue::{Catalog, with_a_change_before_update};
 use tests::{corpus, duck, file};
 
 use crate::clients::{STREAM, intake_source};
+use crate::replay::killed;
 
 /// Kills of a rebuild, and its longest life.
 const KILLS: u32 = 10;
@@ -138,7 +136,7 @@ fn a_table_with_more_buckets_is_written_anew_under_kills_and_readers_find_it() {
     catalog.create(&made);
 
     let config = live.config(16);
-    kills(&config, &live.archive());
+    killed(KILLS, LIFE_MS_MAX, || command(&config, &live.archive(), &[]));
     let said = done(&live.rebuild(&config, &[]));
     assert!(said.contains("9000 rows") && said.contains("and 0 rejects, are the 9000 events"), "{said}");
     let statement =
@@ -186,18 +184,6 @@ fn goes_on_in_the_new_table(live: &Live, config: &str) {
     assert_eq!((moved.rejects(), live.lake.table.list()), (vec![], old));
     let told = refused(&live.rebuild(config, &[]), 1);
     assert!(told.contains("are not the rebuild's own"), "{told}");
-}
-
-fn kills(config: &str, url: &str) {
-    let seed: u64 = rand::random();
-    println!("seed {seed}");
-    let mut random = StdRng::seed_from_u64(seed);
-    for _ in 0..KILLS {
-        let mut child = command(config, url, &[]).spawn().expect("alluvium starts");
-        thread::sleep(Duration::from_millis(random.random_range(20..LIFE_MS_MAX)));
-        child.kill().expect("it can be killed");
-        child.wait().expect("it ends");
-    }
 }
 
 /// A rebuild that is there, and what it has to refuse.

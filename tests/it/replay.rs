@@ -49,17 +49,22 @@ pub(crate) fn done(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).expect("the summary is JSON")
 }
 
-/// Kills replays at random moments, then lets one come to its end.
-fn replay_with_kills(config: &str, url: &str) -> Value {
+/// Kills replays at random moments.
+pub(crate) fn killed(rounds: u32, life_ms_max: u64, command: impl Fn() -> Command) {
     let seed: u64 = rand::random();
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
-    for _ in 0..KILLS {
-        let mut child = command(config, url, &[]).spawn().expect("alluvium starts");
-        thread::sleep(Duration::from_millis(random.random_range(20..LIFE_MS_MAX)));
+    for _ in 0..rounds {
+        let mut child = command().spawn().expect("alluvium starts");
+        thread::sleep(Duration::from_millis(random.random_range(20..life_ms_max)));
         child.kill().expect("it can be killed");
         child.wait().expect("it ends");
     }
+}
+
+/// The same, then lets one come to its end.
+fn replay_with_kills(config: &str, url: &str) -> Value {
+    killed(KILLS, LIFE_MS_MAX, || command(config, url, &[]));
     done(&replay(config, url, &[]))
 }
 

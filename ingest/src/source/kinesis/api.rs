@@ -22,6 +22,7 @@ use super::kpl::HashRange;
 use super::service::{Consumer, Failure, RawRecord, ReadFrom, RecordPage, Service, ShardPage, Subscription};
 use super::tree::ListedShard;
 use super::{Access, KinesisSettings};
+use crate::error::causes;
 use crate::source::SourceError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
@@ -157,7 +158,7 @@ async fn check_credentials(config: &SdkConfig) -> Result<(), SourceError> {
     let Some(provider) = config.credentials_provider() else { return Err(none("no provider".into())) };
     match tokio::time::timeout(CREDENTIALS_TIMEOUT, provider.provide_credentials()).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(none(chain(&error))),
+        Ok(Err(error)) => Err(none(causes(&error))),
         Err(_) => Err(none(format!("no provider answered within {} s", CREDENTIALS_TIMEOUT.as_secs()))),
     }
 }
@@ -272,8 +273,8 @@ where
             by_code(code, message, reply.raw().status().as_u16())
         }
         SdkError::ResponseError(reply) => by_status(reply.raw().status().as_u16()),
-        SdkError::ConstructionFailure(_) => Failure::Fatal(chain(&error)),
-        _ => Failure::Unreachable(chain(&error)),
+        SdkError::ConstructionFailure(_) => Failure::Fatal(causes(&error)),
+        _ => Failure::Unreachable(causes(&error)),
     }
 }
 
@@ -314,22 +315,6 @@ fn by_code(code: &str, message: &str, status: u16) -> Failure {
         _ if status >= 500 || status == 429 => Failure::Unreachable(text),
         _ => Failure::Fatal(text),
     }
-}
-
-/// An error with its causes, in one line: the SDK's own `Display` stops at "dispatch failure".
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        // Wrappers often repeat what they wrap.
-        if !text.ends_with(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use aws_sdk_kinesis::types::{
     ConsumerStatus, ShardIteratorType, StartingPosition, SubscribeToShardEvent, SubscribeToShardEventStream,
 };
 
-use super::{by_code, chain, failure, raw};
+use super::{by_code, failure, raw};
+use crate::error::causes;
 use crate::source::kinesis::service::{Consumer, ConsumerState, Failure, Pushed, ReadFrom, Subscription};
 
 /// The client's settings for subscriptions. The SDK would end a stream of fewer than a byte a second after five seconds, which
@@ -80,13 +81,13 @@ fn position(from: &ReadFrom) -> Result<StartingPosition, Failure> {
             position.r#type(ShardIteratorType::AfterSequenceNumber).sequence_number(after.sequence())
         }
     };
-    position.build().map_err(|error| Failure::Fatal(chain(&error)))
+    position.build().map_err(|error| Failure::Fatal(causes(&error)))
 }
 
 /// The answer's first event belongs to the call for the SDK: a stream that breaks before it is a failure on the way.
 fn refused(error: SdkError<SubscribeToShardError>) -> Failure {
     match &error {
-        SdkError::ResponseError(reply) if reply.raw().status().is_success() => Failure::Unreachable(chain(&error)),
+        SdkError::ResponseError(reply) if reply.raw().status().is_success() => Failure::Unreachable(causes(&error)),
         _ => failure(error),
     }
 }
@@ -123,7 +124,7 @@ fn pushed(event: SubscribeToShardEvent) -> Result<Pushed, Failure> {
 
 /// In the midst of a stream: there is no status, and the error's code is in its kind.
 fn broken<R: Debug>(error: SdkError<SubscribeToShardEventStreamError, R>) -> Failure {
-    let SdkError::ServiceError(reply) = &error else { return Failure::Unreachable(chain(&error)) };
+    let SdkError::ServiceError(reply) = &error else { return Failure::Unreachable(causes(&error)) };
     let error = reply.err();
     let code = code(error).or(error.code()).unwrap_or_default();
     // What is not known ends the subscription; whether it also refuses the next one, that one will say.
