@@ -79,6 +79,9 @@ pub fn format_date(millis: i64) -> Option<[u8; 10]> {
 
 /// The instant in any of the forms above.
 pub fn parse_instant(text: &str) -> Option<i64> {
+    if let Some(millis) = usual(text) {
+        return Some(millis);
+    }
     let bytes = text.as_bytes();
     if bytes.get(4) != Some(&b'-') {
         return from_epoch_text(text);
@@ -113,6 +116,23 @@ pub fn utc_day(text: &str) -> Option<&str> {
         _ => false,
     };
     (marks && day && time && is_utc).then(|| &text[..10])
+}
+
+/// What [`utc_day`] says something of, to the second or the millisecond.
+#[inline]
+fn usual(text: &str) -> Option<i64> {
+    utc_day(text)?;
+    let (head, tail) = text.as_bytes().split_first_chunk::<19>()?;
+    let digit = |byte: u8| i32::from(byte & 0xf);
+    let two = |at: usize| digit(head[at]) * 10 + digit(head[at + 1]);
+    let millis = match tail {
+        [b'Z'] => 0,
+        [b'.', a, b, c, b'Z'] => digit(*a) * 100 + digit(*b) * 10 + digit(*c),
+        _ => return None,
+    };
+    let days = days_from_civil(two(0) * 100 + two(2), two(5) as u32, two(8) as u32);
+    let seconds = (two(11) * 60 + two(14)) * 60 + two(17);
+    in_range(i64::from(days) * DAY_MS + i64::from(seconds) * 1000 + i64::from(millis))
 }
 
 /// `yyyy-MM-dd`, and nothing else, as days since the epoch.
@@ -378,6 +398,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_usual_form_means_what_any_other_does(
+            year in 990i32..3000, month in 0u32..14, day in 0u32..33, hour in 0u32..26, rest in 0u32..62, millis in 0u32..1000,
+        ) {
+            let whole = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{:02}:{rest:02}", 61 - rest);
+            for text in [format!("{whole}.{millis:03}"), format!("{whole}.{}", millis % 100), whole] {
+                prop_assert_eq!(parse_instant(&format!("{text}Z")), parse_instant(&format!("{text}+00:00")), "{}", text);
+            }
+        }
+
         #[test]
         fn dates_round_trip(days in FIRST_DAY as i32..=LAST_DAY as i32) {
             let (year, month, day) = civil_from_days(days);

@@ -5,25 +5,43 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::sync::Arc;
+use std::slice::IterMut;
 
-use arrow_array::builder::BooleanBufferBuilder;
+use ::parquet::errors::ParquetError;
 use arrow_array::types::{
-    ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, TimestampMillisecondType,
+    Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    TimestampMillisecondType,
 };
-use arrow_array::{ArrayRef, BinaryArray, BooleanArray, PrimitiveArray, StringArray};
-use arrow_buffer::{Buffer, NullBufferBuilder, OffsetBuffer, ScalarBuffer, ToByteSlice};
-use arrow_schema::{ArrowError, DataType as Arrow};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use arrow_buffer::NullBufferBuilder;
 use schemas::column::DataType;
 
+use super::codec::Context;
 use super::cursor::{Kind, Lone, Value, unescape};
+use super::leaf::{self, Leaf, Levels};
 use super::misfit::Fault;
 use super::nested::{Lists, Maps, Structs};
-use super::survey::{Leaf, survey};
+use super::scalars::{Booleans, Bytes, Numbers};
 use super::{number, time};
+
+/// The leaves of a file that are still to be written, in file order.
+#[derive(Debug)]
+pub(super) struct Leaves<'f> {
+    pub(super) rest: IterMut<'f, Leaf>,
+    pub(super) context: &'f mut Context,
+}
+
+impl Leaves<'_> {
+    /// Writes the next.
+    pub(super) fn next(
+        &mut self,
+        levels: &Levels,
+        valid: &NullBufferBuilder,
+        values: &impl leaf::Values,
+    ) -> Result<(), ParquetError> {
+        let leaf = self.rest.next().expect("the file has a leaf for each of the columns'");
+        leaf.append(levels, valid, values, self.context)
+    }
+}
 
 /// One column, or one level inside a nested one.
 #[derive(Debug)]
@@ -176,50 +194,59 @@ impl Column {
         }
     }
 
-    /// Adds what the first values are like, for each leaf in file order.
-    pub(super) fn survey(&self, leaves: &mut Vec<Leaf>) {
+    /// Adds whether the first values repeat, for each leaf in file order.
+    pub(super) fn survey(&self, repeats: &mut Vec<bool>) {
         match &self.values {
-            Values::Boolean(column) => leaves.push(Leaf { repeats: false, bytes: Some(column.len() / 8) }),
-            Values::TinyInt(column) => leaves.push(column.survey()),
-            Values::SmallInt(column) => leaves.push(column.survey()),
-            Values::Int(column) => leaves.push(column.survey()),
-            Values::BigInt(column) => leaves.push(column.survey()),
-            Values::Float(column) => leaves.push(column.survey()),
-            Values::Double(column) => leaves.push(column.survey()),
-            Values::Decimal(column) => leaves.push(column.survey()),
-            Values::Date(column) => leaves.push(column.survey()),
-            Values::Timestamp(column) => leaves.push(column.survey()),
-            Values::String(column) | Values::Binary(column) => leaves.push(column.survey()),
-            Values::Array(column) => column.survey(leaves),
-            Values::Map(column) => column.survey(leaves),
-            Values::Struct(column) => column.survey(leaves),
+            Values::Boolean(_) => repeats.push(false),
+            Values::TinyInt(column) => repeats.push(column.repeats()),
+            Values::SmallInt(column) => repeats.push(column.repeats()),
+            Values::Int(column) => repeats.push(column.repeats()),
+            Values::BigInt(column) => repeats.push(column.repeats()),
+            Values::Float(column) => repeats.push(column.repeats()),
+            Values::Double(column) => repeats.push(column.repeats()),
+            Values::Decimal(column) => repeats.push(column.repeats()),
+            Values::Date(column) => repeats.push(column.repeats()),
+            Values::Timestamp(column) => repeats.push(column.repeats()),
+            Values::String(column) | Values::Binary(column) => repeats.push(column.repeats()),
+            Values::Array(column) => column.survey(repeats),
+            Values::Map(column) => column.survey(repeats),
+            Values::Struct(column) => column.survey(repeats),
         }
     }
 
-    /// The values so far as an array of `arrow` type; the column is empty afterwards.
-    pub(super) fn finish(&mut self, arrow: &Arrow) -> Result<ArrayRef, ArrowError> {
-        match &mut self.values {
-            Values::Boolean(column) => Ok(Arc::new(column.finish())),
-            Values::TinyInt(column) => column.finish(arrow),
-            Values::SmallInt(column) => column.finish(arrow),
-            Values::Int(column) => column.finish(arrow),
-            Values::BigInt(column) => column.finish(arrow),
-            Values::Float(column) => column.finish(arrow),
-            Values::Double(column) => column.finish(arrow),
-            Values::Decimal(column) => column.finish(arrow),
-            Values::Date(column) => column.finish(arrow),
-            Values::Timestamp(column) => column.finish(arrow),
-            Values::String(column) => column.finish_strings(),
-            Values::Binary(column) => column.finish_binary(),
-            Values::Array(column) => column.finish(arrow),
-            Values::Map(column) => column.finish(arrow),
-            Values::Struct(column) => column.finish(arrow),
+    /// Writes the values so far to their leaves; `levels` are those of what the column stands in.
+    pub(super) fn write(&self, levels: &Levels, leaves: &mut Leaves<'_>) -> Result<(), ParquetError> {
+        each!(&self.values, column => column.write(levels, leaves))
+    }
+
+    /// Forgets the values; their memory stays.
+    pub(super) fn clear(&mut self) {
+        each!(&mut self.values, column => column.clear());
+    }
+
+    /// Appends a value of a column without parts so that values compare as their bytes do: null first.
+    pub(super) fn write_key(&self, row: usize, out: &mut Vec<u8>) {
+        match &self.values {
+            Values::Boolean(column) => column.write_key(row, out),
+            Values::TinyInt(column) => column.write_key(row, out),
+            Values::SmallInt(column) => column.write_key(row, out),
+            Values::Int(column) => column.write_key(row, out),
+            Values::BigInt(column) => column.write_key(row, out),
+            Values::Float(column) => column.write_key(row, out),
+            Values::Double(column) => column.write_key(row, out),
+            Values::Decimal(column) => column.write_key(row, out),
+            Values::Date(column) => column.write_key(row, out),
+            Values::Timestamp(column) => column.write_key(row, out),
+            Values::String(column) | Values::Binary(column) => column.write_key(row, out),
+            Values::Array(_) | Values::Map(_) | Values::Struct(_) => {
+                unreachable!("the encoder has checked that rows are sorted by columns without parts")
+            }
         }
     }
 }
 
 /// What a string means; none if it is no string, or none that UTF-8 can hold.
-fn string(value: Value<'_>) -> Option<Cow<'_, str>> {
+pub(super) fn string(value: Value<'_>) -> Option<Cow<'_, str>> {
     match value.kind {
         Kind::String => Some(Cow::Borrowed(value.inner())),
         Kind::EscapedString => {
@@ -264,199 +291,4 @@ fn boolean(value: Value<'_>) -> Option<bool> {
             _ => None,
         },
     }
-}
-
-#[derive(Debug)]
-struct Booleans {
-    values: BooleanBufferBuilder,
-    valid: NullBufferBuilder,
-}
-
-impl Booleans {
-    fn new(rows: usize) -> Self {
-        Booleans { values: BooleanBufferBuilder::new(rows), valid: NullBufferBuilder::new(rows) }
-    }
-
-    fn len(&self) -> usize {
-        self.values.len()
-    }
-
-    fn push(&mut self, value: Option<bool>) -> bool {
-        let Some(value) = value else { return false };
-        self.values.append(value);
-        self.valid.append_non_null();
-        true
-    }
-
-    fn append_null(&mut self) {
-        self.values.append(false);
-        self.valid.append_null();
-    }
-
-    fn truncate(&mut self, len: usize) {
-        if len < self.len() {
-            self.values.truncate(len);
-            self.valid.truncate(len);
-        }
-    }
-
-    fn finish(&mut self) -> BooleanArray {
-        BooleanArray::new(self.values.finish(), self.valid.finish())
-    }
-}
-
-#[derive(Debug)]
-struct Numbers<T: ArrowPrimitiveType> {
-    values: Vec<T::Native>,
-    valid: NullBufferBuilder,
-}
-
-impl<T: ArrowPrimitiveType> Numbers<T> {
-    fn new(rows: usize) -> Self {
-        Numbers { values: Vec::with_capacity(rows), valid: NullBufferBuilder::new(rows) }
-    }
-
-    fn len(&self) -> usize {
-        self.values.len()
-    }
-
-    fn append(&mut self, value: T::Native) {
-        self.values.push(value);
-        self.valid.append_non_null();
-    }
-
-    fn push(&mut self, value: Option<T::Native>) -> bool {
-        let Some(value) = value else { return false };
-        self.append(value);
-        true
-    }
-
-    fn append_null(&mut self) {
-        self.values.push(T::Native::default());
-        self.valid.append_null();
-    }
-
-    fn truncate(&mut self, len: usize) {
-        if len < self.len() {
-            self.values.truncate(len);
-            self.valid.truncate(len);
-        }
-    }
-
-    fn survey(&self) -> Leaf {
-        let bytes = self.values.len() * size_of::<T::Native>();
-        survey(self.values.len(), bytes, |i| self.valid.is_valid(i).then(|| self.values[i].to_byte_slice()))
-    }
-
-    fn finish(&mut self, arrow: &Arrow) -> Result<ArrayRef, ArrowError> {
-        let room = self.values.capacity();
-        let values = ScalarBuffer::from(std::mem::replace(&mut self.values, Vec::with_capacity(room)));
-        let array = PrimitiveArray::<T>::try_new(values, self.valid.finish())?;
-        Ok(Arc::new(array.with_data_type(arrow.clone())))
-    }
-}
-
-/// Strings and binaries: all bytes in a row, and where each value ends.
-#[derive(Debug)]
-struct Bytes {
-    bytes: Vec<u8>,
-    /// Starts with 0.
-    offsets: Vec<i32>,
-    valid: NullBufferBuilder,
-}
-
-impl Bytes {
-    fn new(rows: usize) -> Self {
-        Bytes { bytes: Vec::new(), offsets: start_offsets(rows), valid: NullBufferBuilder::new(rows) }
-    }
-
-    fn len(&self) -> usize {
-        self.offsets.len() - 1
-    }
-
-    fn get(&self, index: usize) -> &[u8] {
-        &self.bytes[self.offsets[index] as usize..self.offsets[index + 1] as usize]
-    }
-
-    fn close(&mut self) {
-        self.offsets.push(offset(self.bytes.len()));
-    }
-
-    fn append_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        write(&mut self.bytes);
-        self.close();
-        self.valid.append_non_null();
-    }
-
-    fn append_null(&mut self) {
-        self.close();
-        self.valid.append_null();
-    }
-
-    /// A string as what it means, anything else as its JSON text.
-    fn push_text(&mut self, value: Value<'_>) -> bool {
-        if value.kind != Kind::EscapedString {
-            self.bytes.extend_from_slice(value.inner_bytes());
-        } else if unescape(value.inner(), Lone::Refuse, &mut self.bytes).is_err() {
-            return false;
-        }
-        self.close();
-        self.valid.append_non_null();
-        true
-    }
-
-    fn push_base64(&mut self, value: Value<'_>) -> bool {
-        let decoded = string(value).is_some_and(|text| STANDARD.decode_vec(text.as_bytes(), &mut self.bytes).is_ok());
-        if decoded {
-            self.close();
-            self.valid.append_non_null();
-        }
-        decoded
-    }
-
-    /// Also drops bytes of a value that was given up half way.
-    fn truncate(&mut self, len: usize) {
-        self.offsets.truncate(len + 1);
-        self.bytes.truncate(self.offsets[self.offsets.len() - 1] as usize);
-        if len < self.valid.len() {
-            self.valid.truncate(len);
-        }
-    }
-
-    fn survey(&self) -> Leaf {
-        survey(self.len(), self.bytes.len(), |i| self.valid.is_valid(i).then(|| self.get(i)))
-    }
-
-    fn take(&mut self) -> (OffsetBuffer<i32>, Buffer, Option<arrow_buffer::NullBuffer>) {
-        let bytes = std::mem::take(&mut self.bytes);
-        self.bytes.reserve(bytes.len());
-        (take_offsets(&mut self.offsets), Buffer::from_vec(bytes), self.valid.finish())
-    }
-
-    fn finish_strings(&mut self) -> Result<ArrayRef, ArrowError> {
-        let (offsets, bytes, valid) = self.take();
-        Ok(Arc::new(StringArray::try_new(offsets, bytes, valid)?))
-    }
-
-    fn finish_binary(&mut self) -> Result<ArrayRef, ArrowError> {
-        let (offsets, bytes, valid) = self.take();
-        Ok(Arc::new(BinaryArray::try_new(offsets, bytes, valid)?))
-    }
-}
-
-pub(super) fn start_offsets(rows: usize) -> Vec<i32> {
-    let mut offsets = Vec::with_capacity(rows + 1);
-    offsets.push(0);
-    offsets
-}
-
-/// Every byte or item comes from at least one byte of the chunk's text, which is far below 2 GiB.
-pub(super) fn offset(position: usize) -> i32 {
-    i32::try_from(position).expect("a chunk's text is shorter than 2 GiB")
-}
-
-/// The offsets so far; what stays is ready for the next values.
-pub(super) fn take_offsets(offsets: &mut Vec<i32>) -> OffsetBuffer<i32> {
-    let fresh = start_offsets(offsets.len());
-    OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(offsets, fresh)))
 }

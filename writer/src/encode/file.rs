@@ -9,19 +9,11 @@ use super::cursor::Value;
 use super::parquet::{self, Size};
 use super::plan::Plan;
 use super::rows::{Decoder, Found, Kept, Unread, find_members};
-use super::survey::Leaf;
 use super::{Encoded, Encoder, Row, UNKNOWN_NAMES_MAX};
 use crate::error::WriterError;
 
 /// Where names beyond [`UNKNOWN_NAMES_MAX`] are counted.
 const OTHER_NAMES: &str = "...";
-
-/// Whether rows follow those at hand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum More {
-    MayCome,
-    Never,
-}
 
 /// A file that is being filled.
 #[derive(Debug)]
@@ -30,7 +22,7 @@ pub(super) struct File<'e> {
     size: Size,
     metadata: &'e [(String, String)],
     /// Open from the first batch on: what that batch holds decides how columns are written.
-    open: Option<parquet::File>,
+    open: Option<parquet::File<'e>>,
 }
 
 impl<'e> File<'e> {
@@ -39,24 +31,18 @@ impl<'e> File<'e> {
     }
 
     /// Takes over the rows decoded so far.
-    pub(super) fn take(&mut self, decoder: &mut Decoder<'_>, more: More) -> Result<(), WriterError> {
+    pub(super) fn take(&mut self, decoder: &mut Decoder<'_>) -> Result<(), WriterError> {
         if decoder.is_empty() {
             return Ok(());
         }
-        let open = match self.open.take() {
+        let mut open = match self.open.take() {
             Some(open) => open,
-            None => self.encoder.layout.open(self.size, &self.survey(decoder, more), self.metadata)?,
+            None => self.encoder.layout.open(self.size, &decoder.survey(), self.metadata)?,
         };
-        self.open.insert(open).write(&decoder.take()?)
-    }
-
-    /// What is known of the columns when the file is opened: only if no more rows follow, how many bytes they have.
-    fn survey(&self, decoder: &Decoder<'_>, more: More) -> Vec<Leaf> {
-        let mut leaves = decoder.survey();
-        if more == More::MayCome {
-            leaves.iter_mut().for_each(|leaf| leaf.bytes = None);
-        }
-        leaves
+        open.write(decoder.columns(), decoder.rows())?;
+        decoder.clear(open.room());
+        self.open = Some(open);
+        Ok(())
     }
 
     /// The file's bytes; none if no row came.
@@ -81,7 +67,7 @@ impl<'e> Filling<'e> {
         Filling {
             file: File::new(encoder, size, metadata),
             plan: &encoder.plans.file,
-            decoder: Decoder::new(&encoder.plans.file, size.rows),
+            decoder: Decoder::new(&encoder.plans.file, size.rows.min(encoder.layout.row_group_rows())),
             keeps_rest: encoder.plans.file.keeps_rest(),
             rejects: vec![],
             dropped: Dropped::default(),
@@ -105,7 +91,7 @@ impl<'e> Filling<'e> {
                 Err(reject) => self.rejects.push((*index, reject)),
             }
             if self.decoder.is_full() {
-                self.file.take(&mut self.decoder, More::MayCome)?;
+                self.file.take(&mut self.decoder)?;
             }
         }
         Ok(())
@@ -127,7 +113,7 @@ impl<'e> Filling<'e> {
 
     /// The file of so many rows that came.
     pub(super) fn finish(mut self, rows: usize) -> Result<Encoded, WriterError> {
-        self.file.take(&mut self.decoder, More::Never)?;
+        self.file.take(&mut self.decoder)?;
         self.rejects.sort_unstable_by_key(|(index, _)| *index);
         let rows = (rows - self.rejects.len()) as u64;
         let (bytes, dropped) = (self.file.finish()?, self.dropped.into_counts());

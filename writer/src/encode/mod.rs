@@ -4,10 +4,9 @@
 //! rows, their order, the spec and the settings: no clock, no randomness, a fixed `created_by`.
 //!
 //! The way of a row: [`events`] takes it apart, [`cursor`] walks it, and [`names`] finds which members are wanted by the [`plan`]; [`rows`] hands each
-//! column its value; [`columns`] and [`nested`] turn values into Arrow buffers with the rules of [`number`] and [`time`], or give
-//! a [`misfit`]; every few thousand rows a batch goes through [`file`] to
-//! [`parquet`], whose pages [`pages`] compresses. If the spec asks for an order, [`sort`]
-//! finds it first.
+//! column its value; [`columns`], [`nested`] and [`scalars`] turn values into buffers with the rules of [`number`] and [`time`], or give
+//! a [`misfit`]; every few thousand rows they go through [`file`] to the leaves of [`parquet`]: [`leaf`] makes pages of them, [`codec`]
+//! compresses those. If the spec asks for an order, [`sort`] finds it first.
 //! How a column's pages are written depends on a [`survey`] of its first values.
 //!
 //! # What becomes of a value
@@ -26,18 +25,20 @@
 //! Null and what is absent are null. A member belongs to the column or field of exactly its name, else to the one that has its
 //! name ASCII case aside. Of members with the same name the last counts.
 
+mod codec;
 mod columns;
 mod cursor;
 mod events;
 mod file;
+mod leaf;
 mod misfit;
 mod names;
 mod nested;
 mod number;
-mod pages;
 mod parquet;
 mod plan;
 mod rows;
+mod scalars;
 mod sort;
 mod spare;
 mod survey;
@@ -128,7 +129,7 @@ impl Encoder {
         let size = Size { rows: rows.len(), text_bytes: rows.iter().map(|row| row.data.len()).sum() };
         let mut events = Events::new(self.nodes.take(), self.plans.file.slots);
         let mut kept = Kept::default();
-        let order = self.order(rows, &mut events, &mut kept)?;
+        let order = self.order(rows, &mut events, &mut kept);
         let mut filling = Filling::new(self, size, metadata);
         if events.len() == rows.len() {
             // The search for the order has taken all of them apart.
@@ -146,10 +147,10 @@ impl Encoder {
     }
 
     /// The indexes of `rows` in the order they stand in the file.
-    fn order<'a>(&self, rows: &[Row<'a>], events: &mut Events<'a>, kept: &mut Kept) -> Result<Vec<usize>, WriterError> {
+    fn order<'a>(&self, rows: &[Row<'a>], events: &mut Events<'a>, kept: &mut Kept) -> Vec<usize> {
         match &self.plans.keys {
             Some(keys) => sort::order(rows, keys, events, kept),
-            None => Ok((0..rows.len()).collect()),
+            None => (0..rows.len()).collect(),
         }
     }
 

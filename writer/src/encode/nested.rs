@@ -1,21 +1,15 @@
 //! Arrays, maps and structs under construction. Each holds the columns inside it.
 
-use std::sync::Arc;
-
-use arrow_array::{ArrayRef, ListArray, MapArray, StructArray};
-use arrow_buffer::{NullBuffer, NullBufferBuilder};
-use arrow_schema::{ArrowError, DataType as Arrow};
+use ::parquet::errors::ParquetError;
+use arrow_buffer::NullBufferBuilder;
 use schemas::column::{DataType, Field};
 
-use super::columns::{Column, offset, start_offsets, take_offsets};
+use super::columns::{Column, Leaves};
 use super::cursor::{Broken, Kind, Lone, Member, Place, Value, items, members, unescape};
+use super::leaf::Levels;
 use super::misfit::Fault;
 use super::names::{Names, Order};
-use super::survey::Leaf;
-
-fn not_a(kind: &str, arrow: &Arrow) -> ArrowError {
-    ArrowError::SchemaError(format!("a {kind} column cannot become {arrow}"))
-}
+use super::scalars::{offset, start_offsets};
 
 #[derive(Debug)]
 pub(super) struct Lists {
@@ -57,15 +51,18 @@ impl Lists {
         }
     }
 
-    pub(super) fn survey(&self, leaves: &mut Vec<Leaf>) {
-        self.items.survey(leaves);
+    pub(super) fn survey(&self, repeats: &mut Vec<bool>) {
+        self.items.survey(repeats);
     }
 
-    pub(super) fn finish(&mut self, arrow: &Arrow) -> Result<ArrayRef, ArrowError> {
-        let Arrow::List(element) = arrow else { return Err(not_a("list", arrow)) };
-        let items = self.items.finish(element.data_type())?;
-        let offsets = take_offsets(&mut self.offsets);
-        Ok(Arc::new(ListArray::try_new(Arc::clone(element), offsets, items, self.valid.finish())?))
+    pub(super) fn write(&self, levels: &Levels, leaves: &mut Leaves<'_>) -> Result<(), ParquetError> {
+        self.items.write(&levels.repeated(&self.offsets, &self.valid), leaves)
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.offsets.truncate(1);
+        self.items.clear();
+        self.valid.finish();
     }
 }
 
@@ -168,19 +165,22 @@ impl Maps {
         }
     }
 
-    pub(super) fn survey(&self, leaves: &mut Vec<Leaf>) {
-        self.keys.survey(leaves);
-        self.values.survey(leaves);
+    pub(super) fn survey(&self, repeats: &mut Vec<bool>) {
+        self.keys.survey(repeats);
+        self.values.survey(repeats);
     }
 
-    pub(super) fn finish(&mut self, arrow: &Arrow) -> Result<ArrayRef, ArrowError> {
-        let Arrow::Map(entry, _) = arrow else { return Err(not_a("map", arrow)) };
-        let Arrow::Struct(pair) = entry.data_type() else { return Err(not_a("map", arrow)) };
-        let [key, value] = pair.as_ref() else { return Err(not_a("map", arrow)) };
-        let columns = vec![self.keys.finish(key.data_type())?, self.values.finish(value.data_type())?];
-        let entries = StructArray::try_new(pair.clone(), columns, None)?;
-        let offsets = take_offsets(&mut self.offsets);
-        Ok(Arc::new(MapArray::try_new(Arc::clone(entry), offsets, entries, self.valid.finish(), false)?))
+    pub(super) fn write(&self, levels: &Levels, leaves: &mut Leaves<'_>) -> Result<(), ParquetError> {
+        let levels = levels.repeated(&self.offsets, &self.valid);
+        self.keys.write(&levels, leaves)?;
+        self.values.write(&levels, leaves)
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.offsets.truncate(1);
+        self.keys.clear();
+        self.values.clear();
+        self.valid.finish();
     }
 }
 
@@ -258,17 +258,19 @@ impl Structs {
         }
     }
 
-    pub(super) fn survey(&self, leaves: &mut Vec<Leaf>) {
-        self.fields.iter().for_each(|(_, column)| column.survey(leaves));
+    pub(super) fn survey(&self, repeats: &mut Vec<bool>) {
+        self.fields.iter().for_each(|(_, column)| column.survey(repeats));
     }
 
-    pub(super) fn finish(&mut self, arrow: &Arrow) -> Result<ArrayRef, ArrowError> {
-        let Arrow::Struct(fields) = arrow else { return Err(not_a("struct", arrow)) };
-        let columns: Result<Vec<ArrayRef>, ArrowError> =
-            self.fields.iter_mut().zip(fields).map(|((_, column), field)| column.finish(field.data_type())).collect();
+    pub(super) fn write(&self, levels: &Levels, leaves: &mut Leaves<'_>) -> Result<(), ParquetError> {
+        let levels = levels.optional(&self.valid);
+        self.fields.iter().try_for_each(|(_, column)| column.write(&levels, leaves))
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.fields.iter_mut().for_each(|(_, column)| column.clear());
         self.len = 0;
-        let valid: Option<NullBuffer> = self.valid.finish();
-        Ok(Arc::new(StructArray::try_new(fields.clone(), columns?, valid)?))
+        self.valid.finish();
     }
 }
 

@@ -1,37 +1,30 @@
-//! Record batches to the bytes of a Parquet file. This file and [`super::pages`] are the only ones that touch the `parquet` crate.
+//! Columns to the bytes of a Parquet file. This file, [`super::leaf`] and [`super::codec`] are the only ones that write with the
+//! `parquet` crate.
 //!
 //! What is written is chosen so that Athena, Trino, Spark and DuckDB read the same values, and that the bytes are a function of
 //! the rows: `created_by` is fixed, nothing is random, the Arrow schema is not embedded (it saves 1.7 KB per file and says
 //! nothing that the Parquet types do not).
 
-use std::sync::Arc;
-
 use ::parquet::arrow::ArrowSchemaConverter;
-use ::parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
-use ::parquet::basic::{Compression as Codec, GzipLevel, ZstdLevel};
 use ::parquet::errors::ParquetError;
 use ::parquet::file::metadata::{KeyValue, SortingColumn};
-use ::parquet::file::properties::{DEFAULT_DATA_PAGE_ROW_COUNT_LIMIT, EnabledStatistics, WriterProperties};
+use ::parquet::file::properties::WriterProperties;
 use ::parquet::file::writer::SerializedFileWriter;
-use ::parquet::schema::types::{ColumnPath, SchemaDescriptor};
-use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use ::parquet::schema::types::SchemaDescriptor;
 use bytes::Bytes;
 use schemas::rules::ParquetSettings;
-use schemas::table::Compression;
 
-use super::pages::{Contexts, Pages};
+use super::codec::{Codecs, Context};
+use super::columns::{Column, Leaves};
+use super::leaf::{Leaf, Levels, PAGE_ROWS, Plan, Shape};
 use super::plan::Plans;
-use super::survey::Leaf;
+use super::spare::Spare;
 use crate::error::WriterError;
 
 /// Goes up when the same rows give other bytes.
-const CREATED_BY: &str = "alluvium version 2";
+const CREATED_BY: &str = "alluvium version 3";
 /// Share of absent values a bloom filter lets through.
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
-
-/// Columns of fewer bytes are not compressed: a codec saves next to nothing there, and readers have to set one up for each.
-const COMPRESSED_MIN: usize = 256;
 
 /// Bytes of JSON that one byte of a file stands for, at the least: room is made for the file before it is known.
 const TEXT_PER_BYTE: usize = 4;
@@ -41,14 +34,15 @@ const OUT_FIRST_MAX: usize = 16 << 20;
 /// What all files of a table have in common.
 #[derive(Debug)]
 pub(super) struct Layout {
-    arrow: SchemaRef,
     parquet: SchemaDescriptor,
     settings: ParquetSettings,
-    codec: Codec,
-    /// Of zstd: its pages are compressed by [`super::pages`], those of the other codecs by the crate.
-    contexts: Option<Arc<Contexts>>,
+    codecs: Codecs,
     sorting: Vec<SortingColumn>,
-    bloom: Vec<ColumnPath>,
+    shapes: Vec<Shape>,
+    /// Of each leaf, whether it has a bloom filter.
+    bloom: Vec<bool>,
+    /// Leaves that no file uses at the moment.
+    leaves: Spare<Vec<Leaf>>,
 }
 
 /// How much is about to be written at most.
@@ -60,20 +54,19 @@ pub(super) struct Size {
 }
 
 /// A file being written, in memory.
-pub(super) struct File {
+pub(super) struct File<'l> {
+    layout: &'l Layout,
     writer: SerializedFileWriter<Vec<u8>>,
-    factory: ArrowRowGroupWriterFactory,
-    arrow: SchemaRef,
-    codec: Codec,
-    pages: Pages,
-    /// Columns of the open row group; none if no row of it has come.
-    columns: Vec<ArrowColumnWriter>,
-    /// In the open row group, and at most in one.
+    /// Of the open row group.
+    leaves: Vec<Leaf>,
+    plans: Vec<Plan>,
+    /// Given back when the file is done.
+    context: Option<Context>,
+    /// In the open row group.
     rows: usize,
-    rows_max: usize,
 }
 
-impl std::fmt::Debug for File {
+impl std::fmt::Debug for File<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("File").field("rows", &self.rows).finish_non_exhaustive()
     }
@@ -100,89 +93,69 @@ impl Layout {
             descending: false,
             nulls_first: true,
         });
-        let bloom = plans.bloom.iter().map(|column| parquet.column(leaf_of(&parquet, *column)).path().clone());
+        let mut bloom = vec![false; parquet.num_columns()];
+        plans.bloom.iter().for_each(|column| bloom[leaf_of(&parquet, *column)] = true);
         Ok(Layout {
-            arrow: plans.file.schema.clone(),
             settings: settings.clone(),
-            codec: codec(settings.compression)?,
-            contexts: match settings.compression {
-                Compression::Zstd(level) => Some(Arc::new(Contexts::new(level))),
-                _ => None,
-            },
+            codecs: Codecs::new(settings.compression)?,
             sorting: sorting.collect(),
-            bloom: bloom.collect(),
+            shapes: parquet.columns().iter().cloned().map(Shape::new).collect(),
+            bloom,
+            leaves: Spare::default(),
             parquet,
         })
     }
 
-    /// Begins a file; `leaves` is what its first rows are like.
-    pub(super) fn open(&self, size: Size, leaves: &[Leaf], metadata: &[(String, String)]) -> Result<File, WriterError> {
-        let codecs: Vec<Codec> = leaves.iter().map(|leaf| self.codec_of(leaf)).collect();
-        let properties = Arc::new(self.properties(size, leaves, &codecs, metadata));
-        let root = self.parquet.root_schema_ptr();
-        let out = Vec::with_capacity((size.text_bytes / TEXT_PER_BYTE).min(OUT_FIRST_MAX));
-        let writer = SerializedFileWriter::new(out, root, properties).map_err(failed)?;
-        let compressed: Vec<bool> = codecs.iter().map(|codec| *codec != Codec::UNCOMPRESSED).collect();
-        let pages = Pages::new(self.contexts.clone(), &compressed);
-        let factory = ArrowRowGroupWriterFactory::new(&writer, self.arrow.clone());
-        Ok(File {
-            factory: factory.with_page_store_factory(Arc::new(pages.clone())),
-            writer,
-            arrow: self.arrow.clone(),
-            codec: self.codec,
-            pages,
-            columns: vec![],
-            rows: 0,
-            rows_max: self.settings.row_group_rows,
-        })
-    }
-
-    fn codec_of(&self, leaf: &Leaf) -> Codec {
-        if leaf.bytes.is_some_and(|bytes| bytes < COMPRESSED_MIN) { Codec::UNCOMPRESSED } else { self.codec }
-    }
-
-    /// As the crate is to see them.
-    fn properties(
+    /// Begins a file; `repeats` says of each leaf whether its first values repeat.
+    pub(super) fn open(
         &self,
         size: Size,
-        leaves: &[Leaf],
-        codecs: &[Codec],
+        repeats: &[bool],
         metadata: &[(String, String)],
-    ) -> WriterProperties {
-        let seen = |codec: Codec| if self.contexts.is_some() { Codec::UNCOMPRESSED } else { codec };
-        let paged = self.settings.page_index && self.has_several_pages(size);
+    ) -> Result<File<'_>, WriterError> {
+        let root = self.parquet.root_schema_ptr();
+        let out = Vec::with_capacity((size.text_bytes / TEXT_PER_BYTE).min(OUT_FIRST_MAX));
+        let writer = SerializedFileWriter::new(out, root, self.properties(metadata).into()).map_err(failed)?;
+        let mut file = File {
+            writer,
+            leaves: self.leaves.take().unwrap_or_else(|| self.shapes.iter().cloned().map(Leaf::new).collect()),
+            plans: self.plans(size, repeats),
+            context: Some(self.codecs.take().map_err(failed)?),
+            layout: self,
+            rows: 0,
+        };
+        file.begin_row_group().map_err(failed)?;
+        Ok(file)
+    }
+
+    pub(super) fn row_group_rows(&self) -> usize {
+        self.settings.row_group_rows
+    }
+
+    fn properties(&self, metadata: &[(String, String)]) -> WriterProperties {
         let pairs: Vec<KeyValue> = metadata.iter().map(|(k, v)| KeyValue::new(k.clone(), v.clone())).collect();
-        let mut properties = WriterProperties::builder()
+        WriterProperties::builder()
             .set_created_by(CREATED_BY.into())
-            .set_coerce_types(true)
-            .set_compression(seen(self.codec))
-            .set_max_row_group_row_count(Some(self.settings.row_group_rows))
-            .set_data_page_size_limit(self.settings.page_bytes)
-            .set_dictionary_enabled(false)
-            .set_statistics_enabled(if paged { EnabledStatistics::Page } else { EnabledStatistics::Chunk })
-            .set_offset_index_disabled(!paged)
             .set_key_value_metadata(if pairs.is_empty() { None } else { Some(pairs) })
-            .set_sorting_columns(if self.sorting.is_empty() { None } else { Some(self.sorting.clone()) });
-        for (column, (leaf, codec)) in self.parquet.columns().iter().zip(leaves.iter().zip(codecs)) {
-            if self.settings.dictionary && leaf.repeats {
-                properties = properties.set_column_dictionary_enabled(column.path().clone(), true);
-            }
-            if seen(*codec) != seen(self.codec) {
-                properties = properties.set_column_compression(column.path().clone(), seen(*codec));
-            }
-        }
+            .set_sorting_columns(if self.sorting.is_empty() { None } else { Some(self.sorting.clone()) })
+            .build()
+    }
+
+    fn plans(&self, size: Size, repeats: &[bool]) -> Vec<Plan> {
+        let paged = self.settings.page_index && self.has_several_pages(size);
         let distinct = size.rows.min(self.settings.row_group_rows).max(1) as u64;
-        for path in &self.bloom {
-            properties = properties
-                .set_column_bloom_filter_fpp(path.clone(), BLOOM_FALSE_POSITIVES)
-                .set_column_bloom_filter_max_ndv(path.clone(), distinct);
-        }
-        properties.build()
+        let plan = |(repeats, bloom): (&bool, &bool)| Plan {
+            dictionary: self.settings.dictionary && *repeats,
+            paged,
+            page_bytes: self.settings.page_bytes,
+            bloom: bloom.then_some((distinct, BLOOM_FALSE_POSITIVES)),
+        };
+        repeats.iter().zip(&self.bloom).map(plan).collect()
     }
 
     /// The statistics of a column's only page are those of its chunk: an index would say them twice, at 2.7 KB per file.
     fn has_several_pages(&self, size: Size) -> bool {
-        size.rows > DEFAULT_DATA_PAGE_ROW_COUNT_LIMIT || size.text_bytes > self.settings.page_bytes
+        size.rows > PAGE_ROWS || size.text_bytes > self.settings.page_bytes
     }
 }
 
@@ -193,53 +166,41 @@ fn leaf_of(parquet: &SchemaDescriptor, column: usize) -> usize {
         .expect("every column of the schema has a leaf")
 }
 
-fn codec(compression: Compression) -> Result<Codec, WriterError> {
-    let level = |what: &str, range: &str| WriterError::Config(format!("parquet: {what} has levels {range}"));
-    Ok(match compression {
-        Compression::Zstd(n) => Codec::ZSTD(ZstdLevel::try_new(n).map_err(|_| level("zstd", "1 to 22"))?),
-        Compression::Gzip(n) => Codec::GZIP(GzipLevel::try_new(n).map_err(|_| level("gzip", "0 to 9"))?),
-        Compression::Snappy => Codec::SNAPPY,
-        Compression::Lz4 => Codec::LZ4_RAW,
-        Compression::None => Codec::UNCOMPRESSED,
-    })
-}
+impl File<'_> {
+    /// Rows that the open row group still takes.
+    pub(super) fn room(&self) -> usize {
+        self.layout.settings.row_group_rows - self.rows
+    }
 
-impl File {
-    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), WriterError> {
-        let mut from = 0;
-        while from < batch.num_rows() {
-            let count = (batch.num_rows() - from).min(self.rows_max - self.rows);
-            self.write_columns(&batch.slice(from, count)).map_err(failed)?;
-            from += count;
-            if self.rows == self.rows_max {
-                self.end_row_group().map_err(failed)?;
-            }
+    /// Takes over so many rows of the columns, no more than there is room for.
+    pub(super) fn write(&mut self, columns: &[Column], rows: usize) -> Result<(), WriterError> {
+        self.write_columns(columns, rows).map_err(failed)?;
+        self.rows += rows;
+        if self.room() == 0 {
+            self.end_row_group().and_then(|()| self.begin_row_group()).map_err(failed)?;
         }
         Ok(())
     }
 
-    fn write_columns(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
-        if self.columns.is_empty() {
-            self.columns = self.factory.create_column_writers(self.writer.flushed_row_groups().len())?;
-        }
-        let mut writers = self.columns.iter_mut();
-        for (field, column) in self.arrow.fields().iter().zip(batch.columns()) {
-            for leaf in compute_leaves(field, column)? {
-                writers.next().expect("each leaf has a writer").write(&leaf)?;
-            }
-        }
-        self.rows += batch.num_rows();
-        Ok(())
+    fn write_columns(&mut self, columns: &[Column], rows: usize) -> Result<(), ParquetError> {
+        let context = self.context.as_mut().expect("the file is open");
+        let mut leaves = Leaves { rest: self.leaves.iter_mut(), context };
+        columns.iter().try_for_each(|column| column.write(&Levels::rows(rows), &mut leaves))
+    }
+
+    fn begin_row_group(&mut self) -> Result<(), ParquetError> {
+        self.rows = 0;
+        self.leaves.iter_mut().zip(&self.plans).try_for_each(|(leaf, plan)| leaf.begin(*plan))
     }
 
     fn end_row_group(&mut self) -> Result<(), ParquetError> {
+        let context = self.context.as_mut().expect("the file is open");
         let mut group = self.writer.next_row_group()?;
-        for (number, column) in self.columns.drain(..).enumerate() {
-            let (bytes, close) = self.pages.seal(number, column.close()?, self.codec)?;
-            group.append_column(&bytes, close)?;
+        for leaf in &mut self.leaves {
+            let (chunk, close) = leaf.seal(context)?;
+            group.append_column(&chunk, close)?;
         }
         group.close()?;
-        self.rows = 0;
         Ok(())
     }
 
@@ -248,6 +209,10 @@ impl File {
         if self.rows > 0 {
             self.end_row_group().map_err(failed)?;
         }
+        if let Some(context) = self.context.take() {
+            self.layout.codecs.give_back(context);
+        }
+        self.layout.leaves.give_back(self.leaves);
         Ok(Bytes::from(self.writer.into_inner().map_err(failed)?))
     }
 }

@@ -1,9 +1,8 @@
-//! Rows to record batches: one pass finds where each member of the event stands, then each column decodes its own value.
+//! Rows to columns: one pass finds where each member of the event stands, then each column decodes its own value.
 //!
 //! Finding first makes duplicates simple: the last member of a name counts, and the earlier one is never decoded. A row that
 //! does not fit is taken back from every column before the next one is looked at.
 
-use arrow_array::{ArrayRef, RecordBatch};
 use hashbrown::HashSet;
 use schemas::reject::{Reason, Reject};
 
@@ -13,9 +12,7 @@ use super::misfit::Fault;
 use super::names::Order;
 use super::nested::find;
 use super::plan::{Node, Plan, ROOT, Source};
-use super::survey::Leaf;
 use super::{Explained, Row};
-use crate::error::WriterError;
 
 /// Most rows of one batch: enough to fill vectors, few enough to stay in the second-level cache.
 const CHUNK_ROWS: usize = 4096;
@@ -67,15 +64,18 @@ pub(super) struct Decoder<'p> {
     plan: &'p Plan,
     columns: Vec<Column>,
     rows: usize,
+    /// To be held at most.
+    rows_max: usize,
     /// Of the events in this chunk.
     text_bytes: usize,
 }
 
 impl<'p> Decoder<'p> {
-    /// `rows` is how many rows to make room for.
+    /// `rows` is how many rows to make room for, 1 or more.
     pub(super) fn new(plan: &'p Plan, rows: usize) -> Self {
-        let columns = plan.columns.iter().map(|c| Column::new(&c.data_type, rows.min(CHUNK_ROWS))).collect();
-        Decoder { plan, columns, rows: 0, text_bytes: 0 }
+        let rows_max = rows.min(CHUNK_ROWS);
+        let columns = plan.columns.iter().map(|c| Column::new(&c.data_type, rows_max)).collect();
+        Decoder { plan, columns, rows: 0, rows_max, text_bytes: 0 }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -84,7 +84,7 @@ impl<'p> Decoder<'p> {
 
     /// The batch should be taken before the next row.
     pub(super) fn is_full(&self) -> bool {
-        self.rows >= CHUNK_ROWS || self.text_bytes >= CHUNK_BYTES
+        self.rows >= self.rows_max || self.text_bytes >= CHUNK_BYTES
     }
 
     /// Adds one row to all columns, or to none. `found` is what [`find_members`] has found in its event.
@@ -111,23 +111,26 @@ impl<'p> Decoder<'p> {
         Explained { nulls, unread: found.unread.iter().map(Unread::name).collect() }
     }
 
-    /// What the values so far are like, for each leaf of the file.
-    pub(super) fn survey(&self) -> Vec<Leaf> {
-        let mut leaves = vec![];
-        self.columns.iter().for_each(|column| column.survey(&mut leaves));
-        leaves
+    /// Whether the first values of each leaf of the file repeat.
+    pub(super) fn survey(&self) -> Vec<bool> {
+        let mut repeats = vec![];
+        self.columns.iter().for_each(|column| column.survey(&mut repeats));
+        repeats
     }
 
-    /// The rows so far; the decoder is empty afterwards.
-    pub(super) fn take(&mut self) -> Result<RecordBatch, WriterError> {
-        self.rows = 0;
-        self.text_bytes = 0;
-        let schema = &self.plan.schema;
-        let arrays: Result<Vec<ArrayRef>, _> =
-            self.columns.iter_mut().zip(schema.fields()).map(|(c, field)| c.finish(field.data_type())).collect();
-        arrays
-            .and_then(|arrays| RecordBatch::try_new(schema.clone(), arrays))
-            .map_err(|e| WriterError::Config(format!("columns do not make a record batch: {e}")))
+    pub(super) fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Forgets the rows so far, and takes so many more at once.
+    pub(super) fn clear(&mut self, rows: usize) {
+        self.columns.iter_mut().for_each(Column::clear);
+        (self.rows, self.text_bytes) = (0, 0);
+        self.rows_max = rows.min(CHUNK_ROWS);
     }
 }
 

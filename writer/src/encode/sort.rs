@@ -3,31 +3,18 @@
 //! Only the sort columns are decoded to find it; then the rows are decoded in that order. So a file is never held decoded as a
 //! whole, at the price of walking each event twice.
 
-use arrow_array::{ArrayRef, RecordBatch};
-use arrow_row::{RowConverter, Rows, SortField};
-use arrow_schema::{ArrowError, SortOptions};
-
 use super::Row;
+use super::columns::Column;
 use super::events::Events;
 use super::plan::Plan;
 use super::rows::{Decoder, Found, Kept, find_members};
-use crate::error::WriterError;
-
-fn failed(error: ArrowError) -> WriterError {
-    WriterError::Config(format!("rows cannot be sorted: {error}"))
-}
 
 /// The indexes of `rows`, ascending by the columns of `keys`, nulls first; rows that compare equal stay in the order they came.
 /// Rows whose keys do not fit their columns come last: whoever decodes them whole rejects them.
 ///
 /// Afterwards `events` holds the last of the rows; all of them, if they are few, and then `kept` what was found in them.
-pub(super) fn order<'a>(
-    rows: &[Row<'a>],
-    keys: &Plan,
-    events: &mut Events<'a>,
-    kept: &mut Kept,
-) -> Result<Vec<usize>, WriterError> {
-    let mut sorter = Sorter::new(keys)?;
+pub(super) fn order<'a>(rows: &[Row<'a>], keys: &Plan, events: &mut Events<'a>, kept: &mut Kept) -> Vec<usize> {
+    let mut sorter = Sorter::default();
     let mut decoder = Decoder::new(keys, rows.len());
     let (mut fitting, mut misfits) = (Vec::with_capacity(rows.len()), vec![]);
     let mut begin = 0;
@@ -47,51 +34,55 @@ pub(super) fn order<'a>(
                 misfits.push(begin + offset)
             }
             if decoder.is_full() {
-                sorter.add(&decoder.take()?)?;
+                sorter.add(&mut decoder, rows.len());
             }
         }
         begin += count;
     }
-    sorter.add(&decoder.take()?)?;
-    Ok(sorter.sorted().into_iter().map(|place| fitting[place]).chain(misfits).collect())
+    sorter.add(&mut decoder, rows.len());
+    sorter.sorted().into_iter().map(|place| fitting[place]).chain(misfits).collect()
 }
 
 /// Sort keys in a form that compares byte by byte.
+#[derive(Default)]
 struct Sorter {
-    converter: RowConverter,
-    keys: Rows,
+    keys: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
 }
 
 impl Sorter {
-    fn new(plan: &Plan) -> Result<Sorter, WriterError> {
-        let options = SortOptions { descending: false, nulls_first: true };
-        let fields = plan.schema.fields().iter();
-        let fields = fields.map(|field| SortField::new_with_options(field.data_type().clone(), options));
-        let converter = RowConverter::new(fields.collect()).map_err(failed)?;
-        let keys = converter.empty_rows(0, 0);
-        Ok(Sorter { converter, keys })
+    /// Takes over the rows decoded so far; `room` is for the next.
+    fn add(&mut self, decoder: &mut Decoder<'_>, room: usize) {
+        for row in 0..decoder.rows() {
+            decoder.columns().iter().for_each(|column: &Column| column.write_key(row, &mut self.keys));
+            self.ends.push(self.keys.len());
+        }
+        decoder.clear(room);
     }
 
-    fn add(&mut self, batch: &RecordBatch) -> Result<(), WriterError> {
-        let columns: Vec<ArrayRef> = batch.columns().to_vec();
-        self.converter.append(&mut self.keys, &columns).map_err(failed)
+    fn key(&self, place: usize) -> &[u8] {
+        let start = place.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.keys[start..self.ends[place]]
     }
 
     /// The places of the keys in ascending order. Most keys differ in their first bytes, which are compared as a number.
     fn sorted(&self) -> Vec<usize> {
-        let mut order: Vec<(u128, usize)> = self.keys.iter().map(first_bytes).zip(0..).collect();
+        let mut order: Vec<(u128, usize)> =
+            (0..self.ends.len()).map(|place| (first_bytes(self.key(place)), place)).collect();
         order.sort_unstable();
         for alike in order.chunk_by_mut(|(a, _), (b, _)| a == b).filter(|alike| alike.len() > 1) {
-            alike.sort_by(|(_, a), (_, b)| self.keys.row(*a).cmp(&self.keys.row(*b)));
+            alike.sort_by(|(_, a), (_, b)| self.key(*a).cmp(self.key(*b)));
         }
         order.into_iter().map(|(_, place)| place).collect()
     }
 }
 
-fn first_bytes(key: arrow_row::Row<'_>) -> u128 {
-    let key = key.as_ref();
+fn first_bytes(key: &[u8]) -> u128 {
+    if let Some(first) = key.first_chunk::<16>() {
+        return u128::from_be_bytes(*first);
+    }
     let mut first = [0; 16];
-    let count = key.len().min(first.len());
-    first[..count].copy_from_slice(&key[..count]);
+    first[..key.len()].copy_from_slice(key);
     u128::from_be_bytes(first)
 }

@@ -1,8 +1,7 @@
 //! Looks at a column's first values to decide how its pages are written.
 //!
 //! A dictionary of values that hardly repeat costs 7 to 15 % of the encoder's time and 3 to 5 % of size, and then overflows
-//! into plain pages anyway. A compressor costs more to set up than a page of a few values saves: in small files most columns
-//! are such pages. The decisions are a function of the values alone, so the same rows give the same file.
+//! into plain pages anyway. The decision is a function of the values alone, so the same rows give the same file.
 
 /// Values looked at, from the first on.
 const SAMPLE: usize = 2048;
@@ -10,34 +9,18 @@ const SAMPLE: usize = 2048;
 /// After so many values a column of which nearly all differ is not looked at any further.
 const EARLY: usize = 256;
 
-/// What the first values of a leaf column are like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Leaf {
-    /// Among the values looked at that are not null, each occurs twice on average.
-    pub(super) repeats: bool,
-    /// Bytes of all values if each that differs is stored once (where they repeat) or all are; none if there are more values
-    /// than were looked at.
-    pub(super) bytes: Option<usize>,
-}
-
-/// Surveys a leaf of `len` values; `value` gives none for null. All of them have about `bytes`.
-pub(super) fn survey<'v>(len: usize, bytes: usize, value: impl Fn(usize) -> Option<&'v [u8]>) -> Leaf {
+/// Whether among the first of `len` values that are not null, each occurs twice on average; `value` gives none for null.
+pub(super) fn repeats<'v>(len: usize, value: impl Fn(usize) -> Option<&'v [u8]>) -> bool {
     let mut distinct = Distinct::new(len.min(SAMPLE));
-    let (mut seen, mut seen_bytes, mut distinct_bytes) = (0, 0, 0);
+    let mut seen = 0;
     for value in (0..len.min(SAMPLE)).filter_map(value) {
         seen += 1;
-        seen_bytes += value.len();
-        if distinct.insert(hash(value)) {
-            distinct_bytes += value.len();
-        }
+        distinct.insert(hash(value));
         if seen == EARLY && distinct.count * 16 > seen * 15 {
-            return Leaf { repeats: false, bytes: (len <= SAMPLE).then_some(bytes) };
+            return false;
         }
     }
-    let repeats = seen > 0 && distinct.count * 2 <= seen;
-    // With a dictionary each value is an index besides, of at most 11 bits: `SAMPLE` is 2^11.
-    let stored = if repeats { distinct_bytes + index_bytes(seen, distinct.count) } else { seen_bytes };
-    Leaf { repeats, bytes: (len <= SAMPLE).then_some(stored) }
+    seen > 0 && distinct.count * 2 <= seen
 }
 
 /// Hashes seen: a table with open addressing, no more than half full. The hash is mixed well enough to be its own place.
@@ -69,14 +52,9 @@ impl Distinct {
     }
 }
 
-/// Bytes of bit-packed indexes into a dictionary.
-fn index_bytes(values: usize, distinct: usize) -> usize {
-    let bits = distinct.next_power_of_two().trailing_zeros() as usize;
-    (values * bits).div_ceil(8)
-}
-
-/// Good enough to count distinct values: a collision merges two of 2,048.
-fn hash(bytes: &[u8]) -> u64 {
+/// Good enough to count distinct values (a collision merges two of 2,048) and to find them.
+#[inline]
+pub(super) fn hash(bytes: &[u8]) -> u64 {
     const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
     let (words, tail) = bytes.as_chunks::<8>();
     let mut state = bytes.len() as u64;
@@ -93,10 +71,9 @@ mod tests {
 
     use super::*;
 
-    fn of(values: &str) -> Leaf {
+    fn of(values: &str) -> bool {
         let values: Vec<&str> = values.split_whitespace().collect();
-        let bytes = values.iter().filter(|value| **value != "-").map(|value| value.len()).sum();
-        survey(values.len(), bytes, |i| (values[i] != "-").then(|| values[i].as_bytes()))
+        repeats(values.len(), |i| (values[i] != "-").then(|| values[i].as_bytes()))
     }
 
     #[test]
@@ -104,24 +81,15 @@ mod tests {
         let cases =
             [("a b a b", true), ("a b c a", false), ("a", false), ("a a", true), ("", false), ("- - a -", false)];
         for (values, expected) in cases {
-            assert_eq!(of(values).repeats, expected, "{values:?}");
+            assert_eq!(of(values), expected, "{values:?}");
         }
     }
 
     #[test]
     fn a_look_at_the_first_is_enough_if_nearly_all_of_them_differ() {
         let values: Vec<String> = (0..2000).map(|n| if n < 250 { n.to_string() } else { "x".to_string() }).collect();
-        let of = |values: &[String]| survey(values.len(), 9, |i| Some(values[i].as_bytes()));
-        assert_eq!(of(&values), Leaf { repeats: false, bytes: Some(9) });
-        assert!(of(&values[200..]).repeats);
-    }
-
-    #[test]
-    fn bytes_are_those_that_will_be_stored() {
-        assert_eq!(of("ab cd - ef").bytes, Some(6));
-        assert_eq!(of("ab ab - ab").bytes, Some(2));
-        assert_eq!(of("ab cd ab cd").bytes, Some(4 + 1));
-        assert_eq!(survey(SAMPLE + 1, 0, |_| None).bytes, None);
+        let of = |values: &[String]| repeats(values.len(), |i| Some(values[i].as_bytes()));
+        assert!(!of(&values) && of(&values[200..]));
     }
 
     #[test]
