@@ -102,37 +102,44 @@ pub fn parse_instant(text: &str) -> Option<i64> {
 /// The UTC day of an instant that says it itself: `yyyy-MM-ddTHH:mm:ss[.S]Z`, as nearly all are written. None says nothing of
 /// other texts, nor of this form where it takes a calendar: a month's last days, the years before 1000.
 pub fn utc_day(text: &str) -> Option<&str> {
-    let (head, tail) = text.as_bytes().split_first_chunk::<19>()?;
-    let digits = |at: usize| {
-        let (tens, ones) = (head[at].wrapping_sub(b'0'), head[at + 1].wrapping_sub(b'0'));
-        if tens < 10 && ones < 10 { tens * 10 + ones } else { u8::MAX }
-    };
-    let marks = [head[4], head[7], head[10], head[13], head[16]] == *b"--T::";
-    let day = (10..100).contains(&digits(0)) && digits(2) < 100 && (1..13).contains(&digits(5));
-    let time = (1..29).contains(&digits(8)) && digits(11) < 24 && digits(14) < 60 && digits(17) < 60;
+    let (_, tail) = usual_digits(text.as_bytes())?;
     let is_utc = match tail {
-        [b'Z'] => true,
+        [b'Z'] | [b'.', b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b'Z'] => true,
         [b'.', fraction @ .., b'Z'] => (1..10).contains(&fraction.len()) && fraction.iter().all(u8::is_ascii_digit),
         _ => false,
     };
-    (marks && day && time && is_utc).then(|| &text[..10])
+    is_utc.then(|| &text[..10])
+}
+
+/// The digits of `yyyy-MM-ddTHH:mm:ss` (zero for what stands between them), and what follows; none where it takes a calendar.
+#[inline]
+fn usual_digits(text: &[u8]) -> Option<([u8; 19], &[u8])> {
+    let (head, tail) = text.split_first_chunk::<19>()?;
+    let mut digits = [0; 19];
+    digits.iter_mut().zip(head.iter().zip(b"0000-00-00T00:00:00")).for_each(|(digit, (a, b))| *digit = a ^ b);
+    let two = |at: usize| digits[at] * 10 + digits[at + 1];
+    // What is no digit exceeds 9; what is between them must be nothing.
+    let written = digits.iter().fold(true, |all, digit| all & (*digit < 10));
+    let marks = digits[4] | digits[7] | digits[10] | digits[13] | digits[16] == 0;
+    let usual = written && marks && digits[0] > 0 && (1..13).contains(&two(5)) && (1..29).contains(&two(8));
+    (usual && two(11) < 24 && two(14) < 60 && two(17) < 60).then_some((digits, tail))
 }
 
 /// What [`utc_day`] says something of, to the second or the millisecond.
 #[inline]
 fn usual(text: &str) -> Option<i64> {
-    utc_day(text)?;
-    let (head, tail) = text.as_bytes().split_first_chunk::<19>()?;
-    let digit = |byte: u8| i32::from(byte & 0xf);
-    let two = |at: usize| digit(head[at]) * 10 + digit(head[at + 1]);
+    let (digits, tail) = usual_digits(text.as_bytes())?;
+    let two = |at: usize| i32::from(digits[at]) * 10 + i32::from(digits[at + 1]);
     let millis = match tail {
         [b'Z'] => 0,
-        [b'.', a, b, c, b'Z'] => digit(*a) * 100 + digit(*b) * 10 + digit(*c),
+        [b'.', a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'Z'] => {
+            [a, b, c].iter().fold(0, |sum, digit| sum * 10 + i64::from(**digit - b'0'))
+        }
         _ => return None,
     };
     let days = days_from_civil(two(0) * 100 + two(2), two(5) as u32, two(8) as u32);
     let seconds = (two(11) * 60 + two(14)) * 60 + two(17);
-    in_range(i64::from(days) * DAY_MS + i64::from(seconds) * 1000 + i64::from(millis))
+    in_range(i64::from(days) * DAY_MS + i64::from(seconds) * 1000 + millis)
 }
 
 /// `yyyy-MM-dd`, and nothing else, as days since the epoch.
