@@ -9,7 +9,7 @@ use super::cursor::Value;
 use super::parquet::{self, Size};
 use super::plan::Plan;
 use super::rows::{Decoder, Found, Kept, Unread, find_members};
-use super::{Encoded, Encoder, Row, UNKNOWN_NAMES_MAX};
+use super::{Encoded, Encoder, Row, SPARE_TEXT_MAX, UNKNOWN_NAMES_MAX};
 use crate::error::WriterError;
 
 /// Where names beyond [`UNKNOWN_NAMES_MAX`] are counted.
@@ -67,7 +67,11 @@ impl<'e> Filling<'e> {
         Filling {
             file: File::new(encoder, size, metadata),
             plan: &encoder.plans.file,
-            decoder: Decoder::new(&encoder.plans.file, size.rows.min(encoder.layout.row_group_rows())),
+            decoder: Decoder::again(
+                &encoder.plans.file,
+                size.rows.min(encoder.layout.row_group_rows()),
+                &encoder.columns,
+            ),
             keeps_rest: encoder.plans.file.keeps_rest(),
             rejects: vec![],
             dropped: Dropped::default(),
@@ -116,6 +120,9 @@ impl<'e> Filling<'e> {
         self.file.take(&mut self.decoder)?;
         self.rejects.sort_unstable_by_key(|(index, _)| *index);
         let rows = (rows - self.rejects.len()) as u64;
+        if self.file.size.text_bytes <= SPARE_TEXT_MAX {
+            self.decoder.leave(&self.file.encoder.columns);
+        }
         let (bytes, dropped) = (self.file.finish()?, self.dropped.into_counts());
         Ok(Encoded { bytes, rows, rejects: self.rejects, dropped })
     }

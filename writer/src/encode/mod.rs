@@ -53,6 +53,7 @@ use schemas::reject::Reject;
 use schemas::rules::ParquetSettings;
 use schemas::table::TableSpec;
 
+use self::columns::Column;
 use self::events::Events;
 use self::file::Filling;
 use self::parquet::{Layout, Size};
@@ -111,14 +112,19 @@ pub struct Encoder {
     plans: Plans,
     layout: Layout,
     nodes: Spare<Vec<Node>>,
+    columns: Spare<Vec<Column>>,
+    key_columns: Spare<Vec<Column>>,
 }
+
+/// What files of more text have used is given back to the system: they are few, and it is much.
+const SPARE_TEXT_MAX: usize = 8 << 20;
 
 impl Encoder {
     /// Fails if the spec asks for something Parquet or Arrow cannot do.
     pub fn new(spec: &TableSpec, settings: &ParquetSettings) -> Result<Encoder, WriterError> {
         let plans = Plans::new(spec)?;
         let layout = Layout::new(&plans, settings)?;
-        Ok(Encoder { plans, layout, nodes: Spare::default() })
+        Ok(Encoder { plans, layout, nodes: Spare::default(), columns: Spare::default(), key_columns: Spare::default() })
     }
 
     /// One file from `rows` in the order given (then sorted, stably, by the spec's sort columns: ascending, nulls first).
@@ -149,7 +155,7 @@ impl Encoder {
     /// The indexes of `rows` in the order they stand in the file.
     fn order<'a>(&self, rows: &[Row<'a>], events: &mut Events<'a>, kept: &mut Kept) -> Vec<usize> {
         match &self.plans.keys {
-            Some(keys) => sort::order(rows, keys, events, kept),
+            Some(keys) => sort::order(rows, keys, &self.key_columns, events, kept),
             None => (0..rows.len()).collect(),
         }
     }

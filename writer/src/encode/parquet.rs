@@ -14,6 +14,7 @@ use ::parquet::schema::types::SchemaDescriptor;
 use bytes::Bytes;
 use schemas::rules::ParquetSettings;
 
+use super::SPARE_TEXT_MAX;
 use super::codec::{Codecs, Context};
 use super::columns::{Column, Leaves};
 use super::leaf::{Leaf, Levels, PAGE_ROWS, Plan, Shape};
@@ -64,6 +65,8 @@ pub(super) struct File<'l> {
     context: Option<Context>,
     /// In the open row group.
     rows: usize,
+    /// Of all rows to come.
+    text_bytes: usize,
 }
 
 impl std::fmt::Debug for File<'_> {
@@ -123,6 +126,7 @@ impl Layout {
             context: Some(self.codecs.take().map_err(failed)?),
             layout: self,
             rows: 0,
+            text_bytes: size.text_bytes,
         };
         file.begin_row_group().map_err(failed)?;
         Ok(file)
@@ -212,7 +216,9 @@ impl File<'_> {
         if let Some(context) = self.context.take() {
             self.layout.codecs.give_back(context);
         }
-        self.layout.leaves.give_back(self.leaves);
+        if self.text_bytes <= SPARE_TEXT_MAX {
+            self.layout.leaves.give_back(self.leaves);
+        }
         Ok(Bytes::from(self.writer.into_inner().map_err(failed)?))
     }
 }

@@ -12,6 +12,7 @@ use super::misfit::Fault;
 use super::names::Order;
 use super::nested::find;
 use super::plan::{Node, Plan, ROOT, Source};
+use super::spare::Spare;
 use super::{Explained, Row};
 
 /// Most rows of one batch: enough to fill vectors, few enough to stay in the second-level cache.
@@ -73,9 +74,22 @@ pub(super) struct Decoder<'p> {
 impl<'p> Decoder<'p> {
     /// `rows` is how many rows to make room for, 1 or more.
     pub(super) fn new(plan: &'p Plan, rows: usize) -> Self {
-        let rows_max = rows.min(CHUNK_ROWS);
-        let columns = plan.columns.iter().map(|c| Column::new(&c.data_type, rows_max)).collect();
-        Decoder { plan, columns, rows: 0, rows_max, text_bytes: 0 }
+        let columns = plan.columns.iter().map(|c| Column::new(&c.data_type, rows.min(CHUNK_ROWS))).collect();
+        Decoder { plan, columns, rows: 0, rows_max: rows.min(CHUNK_ROWS), text_bytes: 0 }
+    }
+
+    /// As new, with the columns that another of the same plan has left, if there are some.
+    pub(super) fn again(plan: &'p Plan, rows: usize, spare: &Spare<Vec<Column>>) -> Self {
+        match spare.take() {
+            Some(columns) => Decoder { plan, columns, rows: 0, rows_max: rows.min(CHUNK_ROWS), text_bytes: 0 },
+            None => Decoder::new(plan, rows),
+        }
+    }
+
+    /// Leaves the columns to the next.
+    pub(super) fn leave(mut self, spare: &Spare<Vec<Column>>) {
+        self.clear(0);
+        spare.give_back(self.columns);
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -8,14 +8,21 @@ use super::columns::Column;
 use super::events::Events;
 use super::plan::Plan;
 use super::rows::{Decoder, Found, Kept, find_members};
+use super::spare::Spare;
 
 /// The indexes of `rows`, ascending by the columns of `keys`, nulls first; rows that compare equal stay in the order they came.
 /// Rows whose keys do not fit their columns come last: whoever decodes them whole rejects them.
 ///
 /// Afterwards `events` holds the last of the rows; all of them, if they are few, and then `kept` what was found in them.
-pub(super) fn order<'a>(rows: &[Row<'a>], keys: &Plan, events: &mut Events<'a>, kept: &mut Kept) -> Vec<usize> {
+pub(super) fn order<'a>(
+    rows: &[Row<'a>],
+    keys: &Plan,
+    spare: &Spare<Vec<Column>>,
+    events: &mut Events<'a>,
+    kept: &mut Kept,
+) -> Vec<usize> {
     let mut sorter = Sorter::default();
-    let mut decoder = Decoder::new(keys, rows.len());
+    let mut decoder = Decoder::again(keys, rows.len(), spare);
     let (mut fitting, mut misfits) = (Vec::with_capacity(rows.len()), vec![]);
     let mut begin = 0;
     while begin < rows.len() {
@@ -40,6 +47,7 @@ pub(super) fn order<'a>(rows: &[Row<'a>], keys: &Plan, events: &mut Events<'a>, 
         begin += count;
     }
     sorter.add(&mut decoder, rows.len());
+    decoder.leave(spare);
     sorter.sorted().into_iter().map(|place| fitting[place]).chain(misfits).collect()
 }
 
