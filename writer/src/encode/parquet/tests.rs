@@ -98,7 +98,15 @@ fn bytes_are_those_of_the_crates_own_writer() {
         let lines = events(count);
         let rows: Vec<Row<'_>> = lines
             .iter()
-            .map(|line| Row { shard: "s", sequence: "1", sub: 0, document: 0, arrived_at: 0, data: line.as_bytes() })
+            .map(|line| Row {
+                shard: "s",
+                sequence: "1",
+                sub: 0,
+                document: 0,
+                arrived_at: 0,
+                data: line.as_bytes(),
+                outline: &[],
+            })
             .collect();
         for compression in
             [Compression::Zstd(1), Compression::Zstd(7), Compression::Snappy, Compression::Gzip(6), Compression::None]
