@@ -62,7 +62,7 @@ impl Pipeline {
         accept_loss: &[AcceptedLoss],
     ) -> Result<Pipeline, RunError> {
         let Opened { mut writer, carried, written, .. } = opened;
-        let mut resume = settle(&mut writer, &carried, &source, &mut router, accept_loss).await?;
+        let mut resume = Box::pin(settle(&mut writer, &carried, &source, &mut router, accept_loss)).await?;
         for shard in accept_loss.iter().filter_map(AcceptedLoss::whole_shard) {
             give_up(&writer, shard, resume.get_mut(shard))?;
         }
@@ -184,7 +184,7 @@ impl Pipeline {
                 Taken::Theirs { writer } => return Ok(Claimed::Theirs { writer }),
                 Taken::Ours(carried) => {
                     let (source, router) = (&self.source, self.routing.router());
-                    let settled = settle(&mut self.writer, &carried, source, router, &self.accepted).await?;
+                    let settled = Box::pin(settle(&mut self.writer, &carried, source, router, &self.accepted)).await?;
                     self.resume.extend(settled);
                     self.stored.extend(carried.shards.into_iter().map(|(shard, state)| (shard, state.watermark)));
                     self.metrics.shards_owned.set(self.resume.len() as i64);
