@@ -15,7 +15,7 @@ use schemas::reject::Reason;
 use schemas::rules::{ParquetSettings, Rules};
 use schemas::table::TableSpec;
 use writer::encode::DEPTH_MAX;
-use writer::tape::{NODES_MAX, Tape};
+use writer::tape::{NODES_MAX, Tape, outline};
 
 use super::json::recognise;
 
@@ -101,13 +101,15 @@ pub fn run(data: &[u8]) {
 
 /// An event is taken apart, nothing else is, and each of its nodes is a JSON text of its own.
 fn comes_apart(data: &[u8], is_event: bool) {
-    let mut nodes = Vec::new();
-    let text = take_apart(data, &mut nodes);
+    let (mut nodes, mut outline) = (Vec::new(), Vec::new());
+    let text = take_apart(data, &mut nodes, &mut outline);
     // Every node takes a byte or more.
     assert!(text.is_some() == is_event || data.len() > NODES_MAX);
     let Some(text) = text else { return };
     let tape = Tape::of(text, &nodes);
     assert_eq!(nodes[0].span as usize, nodes.len());
+    let mut again = Vec::new();
+    assert!(outline.is_empty() || outline::append(&outline, text.len(), &mut again).is_ok() && again == nodes);
     for (number, node) in nodes.iter().enumerate() {
         assert!(recognise(tape.text_of(node).as_bytes()).is_some() && number + node.span as usize <= nodes.len());
     }

@@ -37,7 +37,7 @@ pub fn run(data: &[u8]) {
 
 fn row(n: usize, data: &[u8]) -> Row<'_> {
     let sequence = ["1", "2", "3", "5", "8", "13"][n % 6];
-    Row { shard: "s:0", sequence, sub: n as u64, document: 0, arrived_at: 1_779_045_174_594, data }
+    Row { shard: "s:0", sequence, sub: n as u64, document: 0, arrived_at: 1_779_045_174_594, data, outline: &[] }
 }
 
 fn is_whole(rows: &[Row<'_>], encoded: &Encoded) {

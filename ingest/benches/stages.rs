@@ -15,9 +15,10 @@ use schemas::log_entry::Output;
 use schemas::position::Position;
 use schemas::rules::{DecodeSettings, ParquetSettings, Rules};
 use schemas::table::{Compression, TableSpec};
-use writer::buffer::Buffers;
 use writer::buffer::rope::RowIn;
+use writer::buffer::{Buffers, Open};
 use writer::encode::{Encoder, Row};
+use writer::tape;
 
 const SPEC: &str = include_str!("../../schemas/tables/attribute_events.toml");
 const EVENTS: usize = 20_000;
@@ -46,6 +47,8 @@ const STAGES: &[(&str, Stage)] = &[
 
 struct Bench {
     events: Vec<String>,
+    /// Of each event, as its decode leaves it behind.
+    outlines: Vec<Vec<u8>>,
     spec: TableSpec,
     keys: Vec<(String, String)>,
 }
@@ -89,14 +92,20 @@ fn on_processor() -> u64 {
 impl Bench {
     fn new(full: bool, count: usize) -> Bench {
         let mut events = events::Events::new(full, events::DAYS);
-        let events = (0..count).map(|_| events.next_event().to_string()).collect();
+        let events: Vec<String> = (0..count).map(|_| events.next_event().to_string()).collect();
+        let outlines = events.iter().map(|event| outline_of(event)).collect();
         let spec = TableSpec::parse(SPEC, "attribute_events.toml").expect("the spec is good");
         let keys = [
             ("created_date", ".created_at | utc_date"),
             ("attribute_name", ".attribute_name"),
             ("entity_id_mod", ".entity_id | bucket(10)"),
         ];
-        Bench { events, spec, keys: keys.map(|(name, program)| (name.to_string(), program.to_string())).to_vec() }
+        Bench {
+            events,
+            outlines,
+            spec,
+            keys: keys.map(|(name, program)| (name.to_string(), program.to_string())).to_vec(),
+        }
     }
 
     fn keys(&self) -> Keys {
@@ -108,6 +117,12 @@ impl Bench {
         Router::compile(&Rules::new(self.keys.clone(), &self.spec, ParquetSettings::default()), "bench")
             .expect("good rules")
     }
+}
+
+fn outline_of(event: &str) -> Vec<u8> {
+    let mut outline = Vec::new();
+    tape::read_with_outline(event, &mut Vec::new(), &mut outline).expect("an event");
+    outline
 }
 
 fn decode(bench: &Bench) -> usize {
@@ -154,10 +169,13 @@ fn buffer(bench: &Bench) -> usize {
         .collect();
     let mut buffers = Buffers::default();
     let mut before = Position::zero();
+    let mut opens = vec![Open::default(); paths.len()];
     for (number, event) in bench.events.iter().enumerate() {
         let position = Position::from_numbers(number as u64 + 1, 0);
-        let row = RowIn { shard: 0, position: &position, arrived_at: ARRIVED_AT, data: event.as_bytes(), origin: None };
-        buffers.push(Output::Table, &paths[number * 7919 % 600], row, &before, ARRIVED_AT);
+        let (data, outline) = (event.as_bytes(), &*bench.outlines[number]);
+        let row = RowIn { shard: 0, position: &position, arrived_at: ARRIVED_AT, data, outline, origin: None };
+        let path = number * 7919 % 600;
+        buffers.push_to(Output::Table, &paths[path], &mut opens[path], row, &before, ARRIVED_AT);
         before = position;
     }
     buffers.memory() as usize
@@ -166,7 +184,15 @@ fn buffer(bench: &Bench) -> usize {
 fn encode(bench: &Bench, compression: Compression, rows: usize) -> usize {
     let settings = ParquetSettings { compression, ..ParquetSettings::default() };
     let encoder = Encoder::new(&bench.spec, &settings).expect("the spec can be encoded");
-    let row = |event| Row { shard: "s", sequence: "1", sub: 0, document: 0, arrived_at: ARRIVED_AT, data: event };
-    let rows_of: Vec<Row<'_>> = bench.events.iter().map(|event| row(event.as_bytes())).collect();
+    let row = |(data, outline)| Row {
+        shard: "s",
+        sequence: "1",
+        sub: 0,
+        document: 0,
+        arrived_at: ARRIVED_AT,
+        data: String::as_bytes(data),
+        outline: Vec::as_slice(outline),
+    };
+    let rows_of: Vec<Row<'_>> = bench.events.iter().zip(&bench.outlines).map(row).collect();
     rows_of.chunks(rows).map(|rows| encoder.encode(rows, &[]).expect("encodes").bytes.len()).sum()
 }

@@ -27,7 +27,7 @@ pub fn archive_target(record: &Record) -> Target {
 
 /// The line for the writer.
 pub fn archive_given<'a>(record: &'a Record, line: &'a [u8]) -> Given<'a> {
-    Given { position: &record.position, arrived_at: record.arrived_at, data: line, origin: None }
+    Given { position: &record.position, arrived_at: record.arrived_at, data: line, outline: &[], origin: None }
 }
 
 /// Takes the line in, before the events of the record. Returns the bytes that went into the buffer.

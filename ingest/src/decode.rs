@@ -21,10 +21,11 @@ pub fn decode(data: &[u8]) -> Result<(), Reject> {
     }
 }
 
-/// The text of a document, if it is UTF-8 and can be taken apart, which says all that [`decode`] says. `nodes` is cleared and filled.
-pub fn take_apart<'a>(data: &'a [u8], nodes: &mut Vec<Node>) -> Option<&'a str> {
+/// The text of a document, if it is UTF-8 and can be taken apart, which says all that [`decode`] says. `nodes` and `outline` are cleared
+/// and filled.
+pub fn take_apart<'a>(data: &'a [u8], nodes: &mut Vec<Node>, outline: &mut Vec<u8>) -> Option<&'a str> {
     let text = simdutf8::basic::from_utf8(data).ok()?;
-    tape::read(text, nodes).ok().map(|()| text)
+    tape::read_with_outline(text, nodes, outline).ok().map(|()| text)
 }
 
 /// Checks one JSON text of any kind.

@@ -20,8 +20,8 @@ use crate::decode::{check_depth, decode, take_apart};
 use crate::inflate;
 
 thread_local! {
-    /// The nodes of the record before, for the next one: a record costs no allocation.
-    static SPARE: Cell<Vec<Node>> = const { Cell::new(Vec::new()) };
+    /// The nodes and the outline of the record before, for the next one: a record costs no allocation.
+    static SPARE: Cell<(Vec<Node>, Vec<u8>)> = const { Cell::new((Vec::new(), Vec::new())) };
 }
 
 /// What one record holds.
@@ -49,6 +49,7 @@ enum Held<'a> {
 struct Apart<'a> {
     text: Cow<'a, str>,
     nodes: Vec<Node>,
+    outline: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -68,6 +69,13 @@ pub struct Event<'a> {
     pub tape: Option<Tape<'a>>,
     /// Why it is no JSON object.
     pub broken: Option<&'a Reject>,
+}
+
+impl<'a> Event<'a> {
+    /// Of its nodes, see [`writer::tape::outline`]; empty if it is not known.
+    pub fn outline(&self) -> &'a [u8] {
+        self.tape.map_or(&[], |tape| tape.outline())
+    }
 }
 
 impl<'a> Documents<'a> {
@@ -147,15 +155,18 @@ impl<'a> Documents<'a> {
 impl<'a> Apart<'a> {
     /// Gives the text back if it is not one event, or too much of one.
     fn of(text: Cow<'a, [u8]>) -> Result<Apart<'a>, Cow<'a, [u8]>> {
-        let mut apart = Apart { text: Cow::Borrowed(""), nodes: SPARE.take() };
+        let (nodes, outline) = SPARE.take();
+        let mut apart = Apart { text: Cow::Borrowed(""), nodes, outline };
         match text {
-            Cow::Borrowed(data) => match take_apart(data, &mut apart.nodes) {
+            Cow::Borrowed(data) => match take_apart(data, &mut apart.nodes, &mut apart.outline) {
                 Some(text) => apart.text = Cow::Borrowed(text),
                 None => return Err(Cow::Borrowed(data)),
             },
             Cow::Owned(data) => match String::from_utf8(data) {
-                Ok(text) if tape::read(&text, &mut apart.nodes).is_ok() => apart.text = Cow::Owned(text),
-                Ok(text) => return Err(Cow::Owned(text.into_bytes())),
+                Ok(text) => match tape::read_with_outline(&text, &mut apart.nodes, &mut apart.outline) {
+                    Ok(()) => apart.text = Cow::Owned(text),
+                    Err(_) => return Err(Cow::Owned(text.into_bytes())),
+                },
                 Err(error) => return Err(Cow::Owned(error.into_bytes())),
             },
         }
@@ -163,13 +174,13 @@ impl<'a> Apart<'a> {
     }
 
     fn tape(&self) -> Tape<'_> {
-        Tape::of(&self.text, &self.nodes)
+        Tape::with_outline(&self.text, &self.nodes, &self.outline)
     }
 }
 
 impl Drop for Apart<'_> {
     fn drop(&mut self) {
-        SPARE.set(std::mem::take(&mut self.nodes));
+        SPARE.set((std::mem::take(&mut self.nodes), std::mem::take(&mut self.outline)));
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Paths {
     steady: i64,
     /// Made at the first use. Each path has one place that it may stand in.
     slots: Vec<Slot>,
+    /// How often counting began, and how many paths were numbered since.
+    count: (u64, u32),
     /// Of the values at hand.
     key: Vec<u8>,
 }
@@ -31,20 +33,51 @@ struct Slot {
     /// The values with their lengths, see [`join`].
     key: Vec<u8>,
     path: String,
+    /// In which count the path got which number.
+    number: (u64, u32),
+}
+
+/// A path by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Numbered<'p> {
+    pub number: u32,
+    /// The path, where the number was not given before.
+    pub new: Option<&'p str>,
 }
 
 impl Paths {
     pub fn new(guard: Arc<Guard>) -> Paths {
-        Paths { steady: guard.steady_millis(), guard, slots: Vec::new(), key: Vec::new() }
+        Paths { steady: guard.steady_millis(), guard, slots: Vec::new(), count: (1, 0), key: Vec::new() }
     }
 
     /// One that remembers nothing yet.
     pub fn another(&self) -> Paths {
-        Paths { guard: self.guard.clone(), steady: self.steady, slots: Vec::new(), key: Vec::new() }
+        Paths::new(self.guard.clone())
     }
 
     /// What [`Guard::path`] says.
     pub fn path(&mut self, values: &[String], now: i64) -> Result<&str, Reject> {
+        self.slot(values, now).map(|(slot, _)| &*slot.path)
+    }
+
+    /// Numbers begin again at 0.
+    pub fn begin_count(&mut self) {
+        self.count = (self.count.0 + 1, 0);
+    }
+
+    /// The same by its number: who has many rows at hand need not compare their paths. A path may get several numbers, but no number
+    /// several paths.
+    pub fn number(&mut self, values: &[String], now: i64) -> Result<Numbered<'_>, Reject> {
+        let (slot, count) = self.slot(values, now)?;
+        let is_new = slot.number.0 != count.0;
+        if is_new {
+            slot.number = *count;
+            count.1 += 1;
+        }
+        Ok(Numbered { number: slot.number.1, new: is_new.then_some(&slot.path) })
+    }
+
+    fn slot(&mut self, values: &[String], now: i64) -> Result<(&mut Slot, &mut (u64, u32)), Reject> {
         let block = now.div_euclid(self.steady);
         if self.slots.is_empty() {
             self.slots.resize(SLOTS, Slot::default());
@@ -56,9 +89,9 @@ impl Paths {
             slot.key.clear();
             self.guard.path(values, now, &mut slot.path)?;
             slot.key.extend_from_slice(&self.key);
-            slot.block = block;
+            (slot.block, slot.number) = (block, (0, 0));
         }
-        Ok(&slot.path)
+        Ok((slot, &mut self.count))
     }
 }
 
@@ -135,6 +168,25 @@ type = "string"
                 let known = paths.path(&values, 1_772_323_200_000).map(str::to_string);
                 assert_eq!(known, asked(&guard, &values, 1_772_323_200_000), "round {round}");
             }
+        }
+    }
+
+    #[test]
+    fn a_number_stands_for_one_path_and_begins_with_each_count() {
+        let (_, mut paths) = paths(SPEC);
+        for _ in 0..2 {
+            paths.begin_count();
+            let mut known: Vec<String> = Vec::new();
+            for number in (0..3 * SLOTS).chain(0..3 * SLOTS) {
+                let values = ["2026-01-02".to_string(), format!("kind {}", number / 2)];
+                let Numbered { number, new } = paths.number(&values, 1_772_323_200_000).expect("admitted");
+                if let Some(new) = new {
+                    assert_eq!(number as usize, known.len());
+                    known.push(new.to_string());
+                }
+                assert_eq!(known[number as usize], paths.path(&values, 1_772_323_200_000).expect("admitted"));
+            }
+            assert!(known.len() < 6 * SLOTS);
         }
     }
 

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use writer::commit::takeover::Taking;
-use writer::{Given, Intake, Opened, Taken, Writer};
+use writer::{Given, Intake, Open, Opened, Taken, Writer};
 
 use crate::error::RunError;
 use crate::metrics::IngestMetrics;
@@ -62,7 +62,7 @@ impl Pipeline {
         accept_loss: &[AcceptedLoss],
     ) -> Result<Pipeline, RunError> {
         let Opened { mut writer, carried, written, .. } = opened;
-        let mut resume = settle(&mut writer, &carried, &source, &mut router, accept_loss).await?;
+        let mut resume = Box::pin(settle(&mut writer, &carried, &source, &mut router, accept_loss)).await?;
         for shard in accept_loss.iter().filter_map(AcceptedLoss::whole_shard) {
             give_up(&writer, shard, resume.get_mut(shard))?;
         }
@@ -184,7 +184,7 @@ impl Pipeline {
                 Taken::Theirs { writer } => return Ok(Claimed::Theirs { writer }),
                 Taken::Ours(carried) => {
                     let (source, router) = (&self.source, self.routing.router());
-                    let settled = settle(&mut self.writer, &carried, source, router, &self.accepted).await?;
+                    let settled = Box::pin(settle(&mut self.writer, &carried, source, router, &self.accepted)).await?;
                     self.resume.extend(settled);
                     self.stored.extend(carried.shards.into_iter().map(|(shard, state)| (shard, state.watermark)));
                     self.metrics.shards_owned.set(self.resume.len() as i64);
@@ -231,8 +231,9 @@ impl Pipeline {
         let mut routed = routed.map_err(|panic| RunError::Environment(format!("routing stopped: {panic}")))?;
         let mut intake = self.writer.enter(&routed.batch.shard, &routed.batch.span)?;
         loop {
+            let mut opens = vec![Open::default(); routed.paths()];
             for step in &routed.steps {
-                self.take(&mut intake, &routed, step);
+                self.take(&mut intake, &routed, step, &mut opens);
             }
             self.metrics.documents.inc_by(routed.events() as u64);
             self.metrics.jq_processing_duration_seconds.observe(routed.took.as_secs_f64());
@@ -252,13 +253,15 @@ impl Pipeline {
         if self.giving_up.is_empty() { Ok(()) } else { self.give_up_what_is_in().await }
     }
 
-    fn take(&mut self, intake: &mut Intake, routed: &Routed, step: &Step) {
+    /// `opens`: for each path of the batch.
+    fn take(&mut self, intake: &mut Intake, routed: &Routed, step: &Step, opens: &mut [Open]) {
         let record = routed.record(step);
         let position = routed.position(step);
         match &step.what {
-            What::Row { path, data, origin } => {
+            What::Row { path, outline, data, origin } => {
                 let given = given(record, &position, routed.data(step, data), origin.as_deref());
-                self.writer.row(intake, routed.path(path), given);
+                let given = Given { outline: routed.outline(outline), ..given };
+                self.writer.row_to(intake, routed.path(*path), &mut opens[*path as usize], given);
             }
             What::Reject { reason, line, origin } => {
                 self.metrics.count_rejects(*reason, 1);
@@ -277,7 +280,7 @@ impl Pipeline {
 
 fn given<'a>(record: &Record, position: &'a Position, data: &'a [u8], origin: Option<&'a FirstTaken>) -> Given<'a> {
     let origin = origin.map(|origin| (&*origin.shard, &origin.position));
-    Given { position, arrived_at: record.arrived_at, data, origin }
+    Given { position, arrived_at: record.arrived_at, data, outline: &[], origin }
 }
 
 /// What the shard held beyond its watermark is lost, by the operator's word.

@@ -22,9 +22,9 @@ impl<'a> Place<'a> {
     }
 
     /// The event for the writer, with the row or the line that comes of it.
-    pub fn given<'s>(&'s self, event: &'s Event<'_>, arrived_at: i64, data: &'s [u8]) -> Given<'s> {
+    pub fn given<'s>(&'s self, event: &'s Event<'_>, arrived_at: i64, data: &'s [u8], outline: &'s [u8]) -> Given<'s> {
         let origin = self.origin.as_ref().map(|(shard, position)| (*shard, position));
-        Given { position: &event.position, arrived_at, data, origin }
+        Given { position: &event.position, arrived_at, data, outline, origin }
     }
 
     /// The line a rejected event of `shard` leaves in the errors output.

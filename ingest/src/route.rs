@@ -16,7 +16,7 @@ use crate::documents::{Documents, Event};
 use crate::error::RunError;
 use crate::guard::Guard;
 use crate::keys::{Budget, Keys};
-use crate::paths::Paths;
+use crate::paths::{Numbered, Paths};
 
 /// Compiled rules.
 #[derive(Debug)]
@@ -104,13 +104,28 @@ impl Router {
     /// `arrived_at` stands for `now` in the projection's ranges: the wall clock would send a record that is read again another
     /// way than the first time.
     pub fn route(&mut self, event: &Event<'_>, arrived_at: i64) -> Result<&str, Reject> {
+        self.evaluate(event)?;
+        self.paths.path(&self.values, arrived_at)
+    }
+
+    /// Numbers of paths begin again.
+    pub fn begin_batch(&mut self) {
+        self.paths.begin_count();
+    }
+
+    /// As [`Router::route`], for many events at once: see [`Paths::number`].
+    pub fn route_to_number(&mut self, event: &Event<'_>, arrived_at: i64) -> Result<Numbered<'_>, Reject> {
+        self.evaluate(event)?;
+        self.paths.number(&self.values, arrived_at)
+    }
+
+    fn evaluate(&mut self, event: &Event<'_>) -> Result<(), Reject> {
         if let Some(reject) = event.broken {
             return Err(reject.clone());
         }
         match event.tape {
-            Some(tape) => self.keys.evaluate_apart(tape, &mut self.values)?,
-            None => self.keys.evaluate(event.data, &mut self.values)?,
+            Some(tape) => self.keys.evaluate_apart(tape, &mut self.values),
+            None => self.keys.evaluate(event.data, &mut self.values),
         }
-        self.paths.path(&self.values, arrived_at)
     }
 }

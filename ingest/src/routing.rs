@@ -15,6 +15,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::archive::archive_line;
 use crate::documents::{Documents, Event};
+use crate::paths::Numbered;
 use crate::place::Place;
 use crate::record::{Batch, Origin, Record, Unpacked};
 use crate::route::Router;
@@ -57,7 +58,7 @@ pub enum What {
     /// The record goes into the archive.
     Archive(Range<usize>),
     /// An event goes to a partition.
-    Row { path: Range<usize>, data: Data, origin: Option<Arc<FirstTaken>> },
+    Row { path: u32, outline: Range<u32>, data: Data, origin: Option<Arc<FirstTaken>> },
     /// An event goes to the errors output.
     Reject { reason: Reason, line: Range<usize>, origin: Option<Arc<FirstTaken>> },
     /// The documents before were all that the record holds.
@@ -103,8 +104,19 @@ impl Routed {
         &self.made.lines[range.clone()]
     }
 
-    pub fn path(&self, range: &Range<usize>) -> &str {
-        &self.made.paths[range.clone()]
+    /// How many paths there are.
+    pub fn paths(&self) -> usize {
+        self.made.path_ends.len()
+    }
+
+    pub fn path(&self, number: u32) -> &str {
+        let number = number as usize;
+        let start = number.checked_sub(1).map_or(0, |before| self.made.path_ends[before]);
+        &self.made.paths[start..self.made.path_ends[number]]
+    }
+
+    pub fn outline(&self, range: &Range<u32>) -> &[u8] {
+        &self.made.outlines[range.start as usize..range.end as usize]
     }
 
     pub fn data(&self, step: &Step, data: &Data) -> &[u8] {
@@ -121,6 +133,7 @@ type Unpack<'r> = &'r dyn Fn(&Record) -> Unpacked<'_>;
 /// Works out what becomes of a batch, from its record number `from` on. `archives`: whether its records go into the archive.
 fn route(batch: Batch, from: usize, router: &mut Router, unpack: Unpack<'_>, archives: bool) -> Routed {
     let began = Instant::now();
+    router.begin_batch();
     let steps = Vec::with_capacity(batch.records.len() - from);
     let mut making =
         Making { shard: &batch.shard, from: &batch.span.from, router, steps, made: Made::default(), record: 0 };
@@ -150,7 +163,8 @@ struct Making<'r> {
 
 impl Making<'_> {
     fn bytes(&self) -> usize {
-        self.made.bytes + self.made.paths.len() + self.steps.len() * size_of::<Step>()
+        let Made { bytes, paths, path_ends, outlines, .. } = &self.made;
+        bytes + paths.len() + size_of_val(&**path_ends) + outlines.len() + self.steps.len() * size_of::<Step>()
     }
 
     /// Every event of a record behind the batch's begin.
@@ -179,8 +193,14 @@ impl Making<'_> {
     fn route_event(&mut self, record: &Record, event: &Event<'_>, data: Data, origin: Option<&Origin<'_>>) -> What {
         let first_taken = origin
             .map(|origin| Arc::new(FirstTaken { shard: origin.shard.into(), position: origin.of(&event.position) }));
-        match self.router.route(event, record.arrived_at) {
-            Ok(path) => What::Row { path: self.made.path(path), data, origin: first_taken },
+        match self.router.route_to_number(event, record.arrived_at) {
+            Ok(Numbered { number, new }) => {
+                if let Some(path) = new {
+                    self.made.path(path);
+                }
+                let outline = self.made.outline(event.outline());
+                What::Row { path: number, outline, data, origin: first_taken }
+            }
             Err(reject) => {
                 let line = Place::of(event, origin).reject_line(self.shard, event, record.arrived_at, &reject);
                 What::Reject { reason: reject.reason, line: self.made.line(&line), origin: first_taken }
@@ -196,8 +216,10 @@ impl Making<'_> {
 /// What steps refer to and records do not hold.
 #[derive(Debug, Default)]
 struct Made {
-    /// Partition paths.
+    /// Partition paths, one behind the other in the order of their numbers, and where each ends.
     paths: String,
+    path_ends: Vec<usize>,
+    outlines: Vec<u8>,
     lines: Vec<u8>,
     /// What records have unfolded to.
     texts: Vec<Vec<u8>>,
@@ -207,10 +229,16 @@ struct Made {
 }
 
 impl Made {
-    fn path(&mut self, path: &str) -> Range<usize> {
-        let start = self.paths.len();
+    fn path(&mut self, path: &str) {
         self.paths.push_str(path);
-        start..self.paths.len()
+        self.path_ends.push(self.paths.len());
+    }
+
+    fn outline(&mut self, outline: &[u8]) -> Range<u32> {
+        let start = self.outlines.len();
+        self.outlines.extend_from_slice(outline);
+        let at = |place| u32::try_from(place).expect("a batch is left long before");
+        at(start)..at(self.outlines.len())
     }
 
     fn line(&mut self, line: &[u8]) -> Range<usize> {
@@ -353,10 +381,18 @@ type = "string"
     /// What steps do, readable.
     fn told(routed: &Routed) -> Vec<String> {
         let step = |step: &Step| {
-            let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
             let what = match &step.what {
                 What::Archive(line) => format!("archive {} bytes", routed.line(line).len()),
-                What::Row { path, data, .. } => format!("{} {}", routed.path(path), text(routed.data(step, data))),
+                What::Row { path, data, outline, .. } => {
+                    let (data, mut again) = (routed.data(step, data), Vec::new());
+                    let text = std::str::from_utf8(data).expect("an event");
+                    if writer::tape::outline::append(routed.outline(outline), text.len(), &mut again).is_ok() {
+                        let mut nodes = Vec::new();
+                        writer::tape::read(text, &mut nodes).expect("an event");
+                        assert_eq!(again, nodes);
+                    }
+                    format!("{} {text}", routed.path(*path))
+                }
                 What::Reject { reason, .. } => reason.as_str().to_string(),
                 What::End => "end".into(),
             };

@@ -141,8 +141,9 @@ impl Again<'_> {
         for event in documents.events(&record.position) {
             let place = Place::of(&event, origin.as_ref());
             let (target, line) = target(router, shard, &place, &event, record.arrived_at);
-            let data = line.as_deref().unwrap_or(event.data);
-            group.offer(&target, shard, writer.row_in(shard, place.given(&event, record.arrived_at, data))?);
+            let (data, outline) = line.as_deref().map_or((event.data, event.outline()), |line| (line, &[]));
+            let given = place.given(&event, record.arrived_at, data, outline);
+            group.offer(&target, shard, writer.row_in(shard, given)?);
         }
         Ok(())
     }
@@ -193,8 +194,8 @@ impl Again<'_> {
         for event in documents.events(&record.position).filter(|event| !is_behind(event, &state.watermark)) {
             let place = Place::of(&event, origin.as_ref());
             let (target, line) = target(router, &intake.shard, &place, &event, arrived_at);
-            let data = line.as_deref().unwrap_or(event.data);
-            let given = place.given(&event, arrived_at, data);
+            let (data, outline) = line.as_deref().map_or((event.data, event.outline()), |line| (line, &[]));
+            let given = place.given(&event, arrived_at, data, outline);
             bytes += data.len() as u64;
             if is_cut(&state.marks, &target, &event.position) {
                 writer.skip(intake, &event.position);

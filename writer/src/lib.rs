@@ -19,4 +19,5 @@ pub mod tape;
 pub mod verify;
 mod writer;
 
+pub use buffer::Open;
 pub use writer::{Given, Intake, Opened, Scope, Taken, Writer, is_cut};

@@ -1,15 +1,17 @@
 //! Objects of others, to be read: what lies below a URL, told apart by version, and its bytes in blocks. Nothing is written.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{Error, GetOptions, GetResult, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
 use url::Url;
 
 use crate::error::WriterError;
@@ -46,6 +48,7 @@ pub struct Objects {
     root: String,
     /// Below it, without slashes at its ends.
     prefix: String,
+    spare: Arc<Spare>,
 }
 
 impl fmt::Debug for Objects {
@@ -66,12 +69,18 @@ impl Objects {
                 inner: s3(&parsed, settings, LARGE_TIMEOUT)?,
                 root: format!("s3://{}/", parsed.host_str().unwrap_or_default()),
                 prefix: parsed.path().trim_matches('/').to_string(),
+                spare: Arc::default(),
             }),
             "file" => {
                 let wrong = || WriterError::Config(format!("`{text}`: write file:///absolute/path or a path"));
                 let path = parsed.to_file_path().map_err(|()| wrong())?;
                 let prefix = Path::from_absolute_path(&path).map_err(|_| wrong())?.to_string();
-                Ok(Objects { inner: Arc::new(LocalFileSystem::new()), root: "file:///".into(), prefix })
+                Ok(Objects {
+                    inner: Arc::new(LocalFileSystem::new()),
+                    root: "file:///".into(),
+                    prefix,
+                    spare: Arc::default(),
+                })
             }
             other => Err(WriterError::Config(format!(
                 "`{text}`: `{other}` is no known scheme; write s3://, file:// or a path"
@@ -81,7 +90,7 @@ impl Objects {
 
     /// Any store, for tests.
     pub fn new(inner: Arc<dyn ObjectStore>, root: &str, prefix: &str) -> Objects {
-        Objects { inner, root: root.into(), prefix: prefix.into() }
+        Objects { inner, root: root.into(), prefix: prefix.into(), spare: Arc::default() }
     }
 
     /// The same for every way of writing it.
@@ -147,7 +156,7 @@ impl Objects {
             let read = async {
                 let got = self.inner.get_opts(&at, options).await?;
                 let same = version(&got.meta) == etag;
-                Ok::<_, Error>((same, got.bytes().await?))
+                Ok::<_, Error>((same, self.bytes_of(got).await?))
             };
             match read.await {
                 Ok((true, bytes)) => return Ok(Block::Bytes(bytes)),
@@ -159,6 +168,19 @@ impl Objects {
         }
     }
 
+    /// What a store has answered with. Files are read here: the store would read them into fresh memory that it has filled with
+    /// zeros before.
+    async fn bytes_of(&self, got: GetResult) -> Result<Bytes, Error> {
+        let (range, spare) = (got.range.clone(), self.spare.clone());
+        let file = match got.payload {
+            GetResultPayload::File(file, _) => file,
+            payload => return GetResult { payload, ..got }.bytes().await,
+        };
+        let read = tokio::task::spawn_blocking(move || read_file(file, range, spare)).await;
+        let failed = |error| Error::Generic { store: "local files", source: Box::new(error) };
+        read.map_err(std::io::Error::other).flatten().map_err(failed)
+    }
+
     fn path(&self, path: &str) -> Result<Path, WriterError> {
         Path::parse(path).map_err(|e| WriterError::Config(format!("object name `{path}`: {e}")))
     }
@@ -166,6 +188,49 @@ impl Objects {
     fn failed(&self, doing: &str, path: &str, cause: &Error) -> WriterError {
         WriterError::environment(format!("cannot {doing} {}", self.url_of(path)), one_line(cause))
     }
+}
+
+/// Memory that blocks of files were in, for the next ones: the system's fresh memory costs more than reading does.
+#[derive(Debug, Default)]
+struct Spare(Mutex<Vec<Vec<u8>>>);
+
+/// Blocks of memory that are kept.
+const SPARE_MAX: usize = 8;
+
+impl Spare {
+    fn blocks(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A block of a file, whose memory is used again when all that refer to it are gone.
+struct Lent {
+    bytes: Vec<u8>,
+    spare: Arc<Spare>,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let mut blocks = self.spare.blocks();
+        if blocks.len() < SPARE_MAX {
+            blocks.push(std::mem::take(&mut self.bytes));
+        }
+    }
+}
+
+fn read_file(mut file: File, range: Range<u64>, spare: Arc<Spare>) -> std::io::Result<Bytes> {
+    let mut bytes = spare.blocks().pop().unwrap_or_default();
+    bytes.clear();
+    bytes.reserve((range.end - range.start) as usize);
+    file.seek(SeekFrom::Start(range.start))?;
+    file.take(range.end - range.start).read_to_end(&mut bytes)?;
+    Ok(Bytes::from_owner(Lent { bytes, spare }))
 }
 
 /// Versions of a store that names none.

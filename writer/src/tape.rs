@@ -8,8 +8,10 @@
 //! [`DEPTH_MAX`] or has more than [`NODES_MAX`] nodes is not taken either. Who must tell these apart, or say what is wrong, asks
 //! a slower reader. Nothing here recurses, and nothing reads past the end of the text.
 
-use wide::u8x16;
+pub mod outline;
+mod specials;
 
+use self::specials::Specials;
 use crate::encode::DEPTH_MAX;
 
 /// Most nodes of one text: they would take many times its memory.
@@ -49,18 +51,29 @@ pub struct NotTaken;
 pub struct Tape<'a> {
     text: &'a str,
     nodes: &'a [Node],
+    outline: &'a [u8],
 }
 
 impl<'a> Tape<'a> {
     /// Takes `text` apart; whitespace around the object is fine. `nodes` is cleared and filled.
     pub fn read(text: &'a str, nodes: &'a mut Vec<Node>) -> Result<Tape<'a>, NotTaken> {
         read(text, nodes)?;
-        Ok(Tape { text, nodes })
+        Ok(Tape::of(text, nodes))
     }
 
     /// The object that [`read`] has taken apart into these nodes.
     pub fn of(text: &'a str, nodes: &'a [Node]) -> Tape<'a> {
-        Tape { text, nodes }
+        Tape { text, nodes, outline: &[] }
+    }
+
+    /// The object that [`read_with_outline`] has taken apart.
+    pub fn with_outline(text: &'a str, nodes: &'a [Node], outline: &'a [u8]) -> Tape<'a> {
+        Tape { text, nodes, outline }
+    }
+
+    /// See [`outline`]; empty if it is not known.
+    pub fn outline(&self) -> &'a [u8] {
+        self.outline
     }
 
     pub fn text(&self) -> &'a str {
@@ -95,62 +108,86 @@ pub fn read(text: &str, nodes: &mut Vec<Node>) -> Result<(), NotTaken> {
     append(text, nodes)
 }
 
+/// The same; `outline` is cleared and filled too, and stays empty if there is none.
+pub fn read_with_outline(text: &str, nodes: &mut Vec<Node>, outline: &mut Vec<u8>) -> Result<(), NotTaken> {
+    nodes.clear();
+    outline.clear();
+    Reader::<true>::read(text, nodes, outline)
+}
+
 /// Takes one object apart into nodes behind those that are there; if it is not taken, they are as before.
 pub fn append(text: &str, nodes: &mut Vec<Node>) -> Result<(), NotTaken> {
     let before = nodes.len();
-    let result = read_behind(text, nodes);
+    let result = Reader::<false>::read(text, nodes, &mut Vec::new());
     if result.is_err() {
         nodes.truncate(before);
     }
     result
 }
 
-fn read_behind(text: &str, nodes: &mut Vec<Node>) -> Result<(), NotTaken> {
-    if u32::try_from(text.len()).is_err() {
-        return Err(NotTaken);
-    }
-    let bytes = text.as_bytes();
-    let at = skip_space(bytes, 0);
-    if bytes.get(at) != Some(&b'{') {
-        return Err(NotTaken);
-    }
-    let nodes_max = nodes.len() + NODES_MAX;
-    let mut reader = Reader { bytes, nodes, nodes_max, open: [0; DEPTH_MAX], depth: 0 };
-    let end = reader.value(at)?;
-    if skip_space(bytes, end) == bytes.len() { Ok(()) } else { Err(NotTaken) }
-}
-
-struct Reader<'t> {
+struct Reader<'t, const OUTLINE: bool> {
     bytes: &'t [u8],
+    specials: Specials<'t>,
     nodes: &'t mut Vec<Node>,
+    outline: &'t mut Vec<u8>,
+    /// No space was met.
+    is_compact: bool,
     nodes_max: usize,
-    /// Numbers of the containers that are open.
-    open: [usize; DEPTH_MAX],
+    /// Number of the innermost container that is open. Its span is the number of the one around it.
+    open: u32,
+    /// Which it is.
+    kind: Kind,
     depth: usize,
 }
 
-/// Where reading goes on.
-enum Next {
-    /// A value begins here.
-    Value(usize),
-    /// The object has ended here.
-    End(usize),
-}
+/// No container.
+const NONE: u32 = u32::MAX;
 
-impl Reader<'_> {
+impl<'t, const OUTLINE: bool> Reader<'t, OUTLINE> {
+    fn read(text: &'t str, nodes: &'t mut Vec<Node>, outline: &'t mut Vec<u8>) -> Result<(), NotTaken> {
+        // Nodes tell places, and while they are open their containers, in 32 bits.
+        if u32::try_from(text.len().max(nodes.len() + NODES_MAX)).is_err() {
+            return Err(NotTaken);
+        }
+        let (bytes, nodes_max) = (text.as_bytes(), nodes.len() + NODES_MAX);
+        let specials = Specials::of(bytes);
+        let (open, kind, depth, is_compact) = (NONE, Kind::Null, 0, true);
+        let mut reader =
+            Reader::<OUTLINE> { bytes, specials, nodes, outline, is_compact, nodes_max, open, kind, depth };
+        let at = reader.skip_space(0);
+        if bytes.get(at) != Some(&b'{') {
+            return Err(NotTaken);
+        }
+        let end = reader.value(at)?;
+        if reader.skip_space(end) != bytes.len() {
+            return Err(NotTaken);
+        }
+        let is_empty = reader.nodes[nodes_max - NODES_MAX].span == 1;
+        if OUTLINE && (is_empty || !reader.is_compact) {
+            reader.outline.clear();
+        }
+        Ok(())
+    }
+
     /// Reads the value at `at` with all that is in it; gives where it ends.
+    #[inline(always)]
     fn value(&mut self, mut at: usize) -> Result<usize, NotTaken> {
         loop {
-            let end = match self.bytes.get(at) {
+            let mut end = match self.bytes.get(at) {
                 Some(b'"') => self.string(at)?,
                 Some(open @ (b'{' | b'[')) => {
-                    let inside = self.enter(at, *open)?;
+                    let kind = if *open == b'{' { Kind::Object } else { Kind::Array };
+                    let inside = self.skip_space(at + 1);
                     // In ASCII a closing bracket stands two behind its opening one.
                     if self.bytes.get(inside) != Some(&(open + 2)) {
-                        at = if *open == b'{' { self.name(inside)? } else { inside };
+                        self.enter(at, kind)?;
+                        at = if kind == Kind::Object { self.name(inside)? } else { inside };
                         continue;
                     }
-                    inside
+                    if self.depth == DEPTH_MAX {
+                        return Err(NotTaken);
+                    }
+                    self.push(at, inside + 1, kind)
                 }
                 Some(b'-' | b'0'..=b'9') => self.number(at)?,
                 Some(b'n') => self.literal(at, b"null", Kind::Null)?,
@@ -162,149 +199,137 @@ impl Reader<'_> {
             if self.nodes.len() > self.nodes_max {
                 return Err(NotTaken);
             }
-            match self.behind(end)? {
-                Next::Value(next) => at = next,
-                Next::End(end) => return Ok(end),
+            // What follows a value: closing brackets, then a comma, or the end of all.
+            loop {
+                if self.open == NONE {
+                    return Ok(end);
+                }
+                end = self.skip_space(end);
+                if self.bytes.get(end) == Some(&b',') {
+                    break;
+                }
+                end = self.leave(end)?;
+            }
+            at = self.skip_space(end + 1);
+            if self.kind == Kind::Object {
+                at = self.name(at)?;
             }
         }
     }
 
-    /// What follows a value: closing brackets, then a comma, or the end of all.
-    #[inline]
-    fn behind(&mut self, mut at: usize) -> Result<Next, NotTaken> {
-        while let Some(depth) = self.depth.checked_sub(1) {
-            at = skip_space(self.bytes, at);
-            let (open, nodes) = (self.open[depth], self.nodes.len());
-            let container = &mut self.nodes[open];
-            match (self.bytes.get(at), container.kind) {
-                (Some(b','), Kind::Object) => {
-                    let name = skip_space(self.bytes, at + 1);
-                    return self.name(name).map(Next::Value);
-                }
-                (Some(b','), _) => return Ok(Next::Value(skip_space(self.bytes, at + 1))),
-                (Some(b'}'), Kind::Object) | (Some(b']'), Kind::Array) => {
-                    at += 1;
-                    container.end = at as u32;
-                    container.span = (nodes - open) as u32;
-                    self.depth = depth;
-                }
-                _ => return Err(NotTaken),
-            }
+    /// Opens a container with something inside.
+    #[inline(always)]
+    fn enter(&mut self, at: usize, kind: Kind) -> Result<(), NotTaken> {
+        if self.depth == DEPTH_MAX {
+            return Err(NotTaken);
         }
-        Ok(Next::End(at))
-    }
-
-    /// Opens a container; gives where its first item or its closing bracket stands.
-    fn enter(&mut self, at: usize, open: u8) -> Result<usize, NotTaken> {
-        *self.open.get_mut(self.depth).ok_or(NotTaken)? = self.nodes.len();
         self.depth += 1;
-        let kind = if open == b'{' { Kind::Object } else { Kind::Array };
-        self.push(at, at, kind);
-        Ok(skip_space(self.bytes, at + 1))
+        let number = self.nodes.len() as u32;
+        self.nodes.push(Node { start: at as u32, end: at as u32, span: self.open, kind });
+        (self.open, self.kind) = (number, kind);
+        if OUTLINE {
+            outline::open(kind, self.outline);
+        }
+        Ok(())
+    }
+
+    /// Closes the innermost container, whose bracket has to stand at `at`; gives where it ends.
+    #[inline(always)]
+    fn leave(&mut self, at: usize) -> Result<usize, NotTaken> {
+        let close = if self.kind == Kind::Object { b'}' } else { b']' };
+        if self.bytes.get(at) != Some(&close) {
+            return Err(NotTaken);
+        }
+        let span = self.nodes.len() as u32 - self.open;
+        let container = &mut self.nodes[self.open as usize];
+        container.end = (at + 1) as u32;
+        self.open = std::mem::replace(&mut container.span, span);
+        self.depth -= 1;
+        self.kind = self.nodes.get(self.open as usize).map_or(Kind::Null, |around| around.kind);
+        if OUTLINE {
+            outline::close(self.outline);
+        }
+        Ok(at + 1)
     }
 
     /// A member's name and colon; gives where the value begins.
-    #[inline]
+    #[inline(always)]
     fn name(&mut self, at: usize) -> Result<usize, NotTaken> {
         if self.bytes.get(at) != Some(&b'"') {
             return Err(NotTaken);
         }
         let end = self.string(at)?;
-        let colon = skip_space(self.bytes, end);
+        let colon = self.skip_space(end);
         if self.bytes.get(colon) != Some(&b':') {
             return Err(NotTaken);
         }
-        Ok(skip_space(self.bytes, colon + 1))
+        Ok(self.skip_space(colon + 1))
     }
 
-    #[inline]
+    /// The string whose opening quote stands at `start`.
+    #[inline(always)]
     fn string(&mut self, start: usize) -> Result<usize, NotTaken> {
-        if let Some(length) = short_string(self.bytes, start + 1) {
-            return Ok(self.push(start, start + length + 2, Kind::String));
+        // What is passed by is space between values.
+        while self.specials.next() < start {}
+        let end = self.specials.next();
+        if self.bytes.get(end) == Some(&b'"') {
+            return Ok(self.push(start, end + 1, Kind::String));
         }
-        let (end, kind) = string_end(self.bytes, start + 1)?;
-        Ok(self.push(start, end, kind))
+        let (end, specials) = escaped(self.bytes, end, self.specials)?;
+        self.specials = specials;
+        Ok(self.push(start, end, Kind::EscapedString))
     }
 
+    #[inline(always)]
+    fn skip_space(&mut self, at: usize) -> usize {
+        // There is none in what programs write.
+        if self.bytes.get(at).is_some_and(|byte| *byte > b' ') {
+            return at;
+        }
+        let space = self.bytes.get(at..).unwrap_or_default().iter();
+        let length = space.take_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t')).count();
+        if length > 0 {
+            self.is_compact = false;
+        }
+        at + length
+    }
+
+    #[inline(always)]
     fn number(&mut self, start: usize) -> Result<usize, NotTaken> {
         Ok(self.push(start, number_end(self.bytes, start)?, Kind::Number))
     }
 
+    #[inline(always)]
     fn literal(&mut self, at: usize, word: &[u8], kind: Kind) -> Result<usize, NotTaken> {
         if self.bytes[at..].starts_with(word) { Ok(self.push(at, at + word.len(), kind)) } else { Err(NotTaken) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, start: usize, end: usize, kind: Kind) -> usize {
         self.nodes.push(Node { start: start as u32, end: end as u32, span: 1, kind });
+        if OUTLINE {
+            outline::push(kind, end - start, self.outline);
+        }
         end
     }
 }
 
-#[inline]
-fn skip_space(bytes: &[u8], mut at: usize) -> usize {
-    // There is none in what programs write.
-    if bytes.get(at).is_some_and(|byte| *byte > b' ') {
-        return at;
-    }
-    while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(at) {
-        at += 1;
-    }
-    at
-}
-
-/// Behind the closing quote of the string whose content begins at `at`.
-#[inline]
-fn string_end(bytes: &[u8], mut at: usize) -> Result<(usize, Kind), NotTaken> {
-    let mut kind = Kind::String;
+/// Behind the string whose first special byte inside it stands at `at`, and the special bytes behind it.
+#[cold]
+fn escaped<'t>(bytes: &[u8], mut at: usize, mut specials: Specials<'t>) -> Result<(usize, Specials<'t>), NotTaken> {
     loop {
-        at = plain_end(bytes, at);
         match bytes.get(at) {
-            Some(b'"') => return Ok((at + 1, kind)),
+            Some(b'"') => return Ok((at + 1, specials)),
             Some(b'\\') => {
-                kind = Kind::EscapedString;
-                at = escape_end(bytes, at)?;
+                let behind = escape_end(bytes, at)?;
+                at = specials.next();
+                while at < behind {
+                    at = specials.next();
+                }
             }
             _ => return Err(NotTaken),
         }
     }
-}
-
-/// The length of a string of fewer than [`BLOCK`] bytes without escapes, as most are, whose content begins at `at`.
-#[inline]
-fn short_string(bytes: &[u8], at: usize) -> Option<usize> {
-    let block = u8x16::new(*bytes.get(at..)?.first_chunk::<BLOCK>()?);
-    let (special, quotes) = special(block);
-    let first = special & special.wrapping_neg();
-    (quotes & first != 0).then(|| first.trailing_zeros() as usize)
-}
-
-/// Which bytes cannot stand in a string by themselves (a quote, a backslash, a control character), and which are quotes.
-#[inline]
-fn special(block: u8x16) -> (u32, u32) {
-    let control = block.min(u8x16::splat(0x1f)).simd_eq(block);
-    let quotes = block.simd_eq(u8x16::splat(b'"'));
-    let special = control | quotes | block.simd_eq(u8x16::splat(b'\\'));
-    (special.to_bitmask(), quotes.to_bitmask())
-}
-
-/// Bytes of a string that are looked at together.
-const BLOCK: usize = 16;
-
-/// The first byte from `at` on that cannot stand in a string by itself: a quote, a backslash, a control character.
-#[inline]
-fn plain_end(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<BLOCK>()) {
-        let (special, _) = special(u8x16::new(*block));
-        if special != 0 {
-            return at + special.trailing_zeros() as usize;
-        }
-        at += BLOCK;
-    }
-    while bytes.get(at).is_some_and(|byte| *byte >= 0x20 && !matches!(byte, b'"' | b'\\')) {
-        at += 1;
-    }
-    at
 }
 
 /// Behind the escape that begins at `at`.

@@ -194,7 +194,8 @@ impl<'a> Stages<'a> {
         self.guard.path(values, self.now, path)?;
         said.projected = true;
         let (sequence, document) = (event.position.sequence(), event.position.document());
-        let row = Row { shard: "explain", sequence, sub: 0, document, arrived_at: self.now, data: event.data };
+        let row =
+            Row { shard: "explain", sequence, sub: 0, document, arrived_at: self.now, data: event.data, outline: &[] };
         let explained = self.encoder.explain(row)?;
         said.null_columns = explained.nulls;
         said.dropped = explained.unread;

@@ -94,7 +94,7 @@ fn look_at(
     let mut records = Records::open(raws)?;
     for _ in 0..PORTIONS {
         let more =
-            records.portion(&mut |number, raw| count(&planned.position(number), &raw, planned, router, sample))?;
+            records.portion(&mut |number, raw, _| count(&planned.position(number), &raw, planned, router, sample))?;
         if !more {
             break;
         }

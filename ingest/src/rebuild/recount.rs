@@ -182,7 +182,7 @@ fn why(broken: &Broken) -> String {
 
 fn count(object: &Planned, raws: Raws, router: &mut Router, counts: &mut Counts) -> Result<(), Broken> {
     let mut records = Records::open(raws)?;
-    let mut each = |number, raw: crate::source::replay::format::Raw<'_>| {
+    let mut each = |number, raw: crate::source::replay::format::Raw<'_>, _: &bytes::Bytes| {
         let arrived_at = raw.arrived_at.unwrap_or(object.modified);
         router.each_event(&raw.data, &object.position(number), arrived_at, &mut |_, path| match path {
             Ok(path) => add_one(&mut counts.rows, path),

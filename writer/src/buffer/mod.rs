@@ -62,8 +62,8 @@ pub struct Pushed {
 /// All open buffers.
 #[derive(Debug, Default)]
 pub struct Buffers {
-    /// By path, for each output in the order of [`Output::ALL`].
-    by_output: [HashMap<Arc<str>, Buffer>; Output::ALL.len()],
+    /// For each output in the order of [`Output::ALL`].
+    by_output: [OfOutput; Output::ALL.len()],
     memory: u64,
     /// The latest time seen.
     clock: i64,
@@ -71,7 +71,7 @@ pub struct Buffers {
 
 impl Buffers {
     pub fn len(&self) -> usize {
-        self.by_output.iter().map(HashMap::len).sum()
+        self.by_output.iter().map(|of| of.by_path.len()).sum()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -85,7 +85,29 @@ impl Buffers {
 
     /// Adds a row to the partition or folder `path` of an output. `before` is the position of the record before it in its shard.
     pub fn push(&mut self, output: Output, path: &str, row: RowIn<'_>, before: &Position, now: i64) -> Pushed {
-        let pushed = push(&mut self.by_output[output as usize], path, output, row, before, now);
+        self.push_to(output, path, &mut Open::default(), row, before, now)
+    }
+
+    /// The same for who adds several rows to a path: `open` is kept from one to the next.
+    pub fn push_to(
+        &mut self,
+        output: Output,
+        path: &str,
+        open: &mut Open,
+        row: RowIn<'_>,
+        before: &Position,
+        now: i64,
+    ) -> Pushed {
+        let of = &mut self.by_output[output as usize];
+        let mut memory = 0;
+        if !of.is_open(*open) {
+            *open = of.open(path, || {
+                memory = BUFFER_OVERHEAD;
+                Buffer::new(output.target(path.into()), now)
+            });
+        }
+        let mut pushed = push(of.buffer(*open), row, before, now);
+        pushed.memory += memory;
         self.memory += pushed.memory;
         pushed
     }
@@ -93,26 +115,26 @@ impl Buffers {
     /// Takes out every buffer that `due` names a reason for.
     pub fn take_due(&mut self, mut due: impl FnMut(&Buffer) -> Option<FlushReason>) -> Vec<(Buffer, FlushReason)> {
         let mut out = Vec::new();
-        for map in &mut self.by_output {
-            for (_, buffer, reason) in take_if(map, &mut due) {
-                self.memory -= buffer.memory();
-                out.push((buffer, reason));
+        for of in &mut self.by_output {
+            for (path, reason) in of.due(&mut due) {
+                out.extend(of.take(&path).map(|buffer| (buffer, reason)));
             }
         }
-        // Map order is random; a cut's file order should not be.
+        self.memory -= out.iter().map(|(buffer, _)| buffer.memory()).sum::<u64>();
+        // Their order here is by chance; a cut's file order should not be.
         out.sort_by(|a, b| a.0.target.cmp(&b.0.target));
         out
     }
 
     /// Takes out the buffer of one partition or folder.
     pub fn take(&mut self, output: Output, path: &str) -> Option<Buffer> {
-        let buffer = self.by_output[output as usize].remove(path)?;
+        let buffer = self.by_output[output as usize].take(path)?;
         self.memory -= buffer.memory();
         Some(buffer)
     }
 
     fn all(&self) -> impl Iterator<Item = &Buffer> {
-        self.by_output.iter().flat_map(HashMap::values)
+        self.by_output.iter().flat_map(OfOutput::all)
     }
 
     /// Takes out the largest, oldest first, when memory is short.
@@ -136,7 +158,7 @@ impl Buffers {
             return;
         }
         self.clock = now;
-        for buffer in self.by_output.iter_mut().flat_map(HashMap::values_mut) {
+        for buffer in self.by_output.iter_mut().flat_map(|of| of.places.iter_mut()).filter_map(|p| p.buffer.as_mut()) {
             buffer.opened_at = buffer.opened_at.min(now);
             buffer.last_row_at = buffer.last_row_at.min(now);
         }
@@ -148,35 +170,86 @@ impl Buffers {
     }
 }
 
-fn push(
-    map: &mut HashMap<Arc<str>, Buffer>,
-    path: &str,
-    output: Output,
-    row: RowIn<'_>,
-    before: &Position,
-    now: i64,
-) -> Pushed {
-    let mut memory = 0;
-    let buffer = map.entry_ref(path).or_insert_with(|| {
-        memory = BUFFER_OVERHEAD;
-        Buffer::new(output.target(path.into()), now)
-    });
+fn push(buffer: &mut Buffer, row: RowIn<'_>, before: &Position, now: i64) -> Pushed {
     let first_of_shard = !buffer.before.contains_key(&row.shard);
     if first_of_shard {
         buffer.before.insert(row.shard, before.clone());
     }
     buffer.last_row_at = now;
-    memory += buffer.rope.push(row);
+    let memory = buffer.rope.push(row);
     Pushed { memory, first_of_shard, rows: buffer.rope.rows(), data_bytes: buffer.rope.data_bytes() }
 }
 
-fn take_if(
-    map: &mut HashMap<Arc<str>, Buffer>,
-    due: &mut impl FnMut(&Buffer) -> Option<FlushReason>,
-) -> Vec<(Arc<str>, Buffer, FlushReason)> {
-    let reasons: Vec<(Arc<str>, FlushReason)> =
-        map.iter().filter_map(|(path, buffer)| Some((path.clone(), due(buffer)?))).collect();
-    reasons.into_iter().filter_map(|(path, reason)| Some((path.clone(), map.remove(&path)?, reason))).collect()
+/// Where the open buffer of a path was. It may be cut by now: then it is looked for again.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Open {
+    place: usize,
+    /// Of the buffer; none has 0.
+    number: u64,
+}
+
+/// The open buffers of an output.
+#[derive(Debug, Default)]
+struct OfOutput {
+    by_path: HashMap<Arc<str>, usize>,
+    places: Vec<Place>,
+    /// Places without a buffer.
+    free: Vec<usize>,
+    /// Of the buffer opened last.
+    number: u64,
+}
+
+#[derive(Debug)]
+struct Place {
+    buffer: Option<Buffer>,
+    /// Of this buffer, or of the one that was here: each has its own.
+    number: u64,
+}
+
+impl OfOutput {
+    fn is_open(&self, open: Open) -> bool {
+        self.places.get(open.place).is_some_and(|place| place.number == open.number && place.buffer.is_some())
+    }
+
+    /// Where the buffer of a path is, with `new` in case there is none.
+    fn open(&mut self, path: &str, new: impl FnOnce() -> Buffer) -> Open {
+        if let Some(place) = self.by_path.get(path).copied() {
+            return Open { place, number: self.places[place].number };
+        }
+        self.number += 1;
+        let opened = Place { buffer: Some(new()), number: self.number };
+        let place = match self.free.pop() {
+            Some(place) => {
+                self.places[place] = opened;
+                place
+            }
+            None => {
+                self.places.push(opened);
+                self.places.len() - 1
+            }
+        };
+        self.by_path.insert(path.into(), place);
+        Open { place, number: self.number }
+    }
+
+    fn buffer(&mut self, open: Open) -> &mut Buffer {
+        self.places[open.place].buffer.as_mut().expect("asked for where it is open")
+    }
+
+    fn take(&mut self, path: &str) -> Option<Buffer> {
+        let place = self.by_path.remove(path)?;
+        self.free.push(place);
+        self.places[place].buffer.take()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Buffer> {
+        self.places.iter().filter_map(|place| place.buffer.as_ref())
+    }
+
+    fn due(&self, due: &mut impl FnMut(&Buffer) -> Option<FlushReason>) -> Vec<(Arc<str>, FlushReason)> {
+        let of = |(path, place): (&Arc<str>, &usize)| Some((path.clone(), due(self.places[*place].buffer.as_ref()?)?));
+        self.by_path.iter().filter_map(of).collect()
+    }
 }
 
 #[cfg(test)]
@@ -186,7 +259,7 @@ mod tests {
     fn push_one(buffers: &mut Buffers, path: &str, number: u64, now: i64) -> Pushed {
         let position = Position::from_numbers(number, 0);
         let before = Position::from_numbers(number - 1, 0);
-        let row = RowIn { shard: 0, position: &position, arrived_at: now, data: b"{}", origin: None };
+        let row = RowIn { shard: 0, position: &position, arrived_at: now, data: b"{}", outline: &[], origin: None };
         buffers.push(Output::Table, path, row, &before, now)
     }
 
@@ -210,5 +283,24 @@ mod tests {
         assert_eq!(out.len(), 1);
         assert_eq!(out[0].0.before[&0], Position::zero());
         assert_eq!((buffers.len(), out[0].0.last_row_at), (1, 5));
+    }
+
+    #[test]
+    fn a_path_that_was_cut_is_looked_for_again() {
+        let mut buffers = Buffers::default();
+        let mut opens = [Open::default(); 3];
+        let mut push = |buffers: &mut Buffers, name: usize| {
+            let position = Position::from_numbers(1, 0);
+            let row = RowIn { shard: 0, position: &position, arrived_at: 0, data: b"{}", outline: &[], origin: None };
+            let path = ["a", "b", "c"][name];
+            buffers.push_to(Output::Table, path, &mut opens[name], row, &Position::zero(), 0).rows
+        };
+        assert_eq!([0, 1, 1, 0].map(|name| push(&mut buffers, name)), [1, 1, 2, 2]);
+        assert_eq!(buffers.take(Output::Table, "a").map(|buffer| buffer.rope.rows()), Some(2));
+        // The place that has become free is another path's.
+        assert_eq!([2, 0, 1, 2, 0].map(|name| push(&mut buffers, name)), [1, 1, 3, 2, 2]);
+        let left = buffers.take_due(|_| Some(FlushReason::Age));
+        let left: Vec<_> = left.iter().map(|(buffer, _)| (buffer.target.path(), buffer.rope.rows())).collect();
+        assert_eq!((left, buffers.memory()), (vec![("a", 2), ("b", 3), ("c", 2)], 0));
     }
 }

@@ -9,8 +9,8 @@ use schemas::position::Position;
 pub const CHUNK_FIRST: usize = 1024;
 /// Chunks double up to this, bytes.
 pub const CHUNK_MAX: usize = 64 * 1024;
-/// Bytes in front of each row: its place, whether an origin follows, arrival, length.
-const HEADER: usize = PLACE + 1 + 8 + 4;
+/// Bytes in front of each row: its place, whether an origin follows, arrival, length of the data and of its outline.
+const HEADER: usize = PLACE + 1 + 8 + 4 + 2;
 /// Bytes of a place beside its digits: shard, sub-sequence, document, their number.
 const PLACE: usize = 4 + 8 + 4 + 1;
 
@@ -23,6 +23,8 @@ pub struct RowIn<'a> {
     /// Milliseconds since the epoch.
     pub arrived_at: i64,
     pub data: &'a [u8],
+    /// Of the data, see [`crate::tape::outline`]; empty if it is not known.
+    pub outline: &'a [u8],
     /// Where the row says that it is from, if not from where it was read.
     pub origin: Option<Origin<'a>>,
 }
@@ -44,6 +46,8 @@ pub struct RowOut<'a> {
     pub origin: Option<Place<'a>>,
     pub arrived_at: i64,
     pub data: &'a [u8],
+    /// See [`RowIn::outline`].
+    pub outline: &'a [u8],
 }
 
 impl<'a> RowOut<'a> {
@@ -96,7 +100,9 @@ impl Rope {
     /// Appends a row; gives the bytes newly allocated.
     pub fn push(&mut self, row: RowIn<'_>) -> u64 {
         let origin = row.origin.map_or(0, |origin| PLACE + origin.position.sequence().len());
-        let need = HEADER + row.position.sequence().len() + origin + row.data.len();
+        // One that is very long is not worth its memory.
+        let outline = if row.outline.len() <= u16::MAX.into() { row.outline } else { &[] };
+        let need = HEADER + row.position.sequence().len() + origin + outline.len() + row.data.len();
         let grown = self.make_room(need);
         let chunk = self.chunks.last_mut().expect("make_room leaves a chunk");
         push_place(chunk, row.shard, row.position);
@@ -104,9 +110,13 @@ impl Rope {
         if let Some(origin) = row.origin {
             push_place(chunk, origin.shard, origin.position);
         }
-        chunk.extend_from_slice(&row.arrived_at.to_le_bytes());
+        let mut numbers = [0; 8 + 4 + 2];
+        numbers[..8].copy_from_slice(&row.arrived_at.to_le_bytes());
         // Events have less than 4 GiB: bounded where they enter.
-        chunk.extend_from_slice(&(row.data.len() as u32).to_le_bytes());
+        numbers[8..12].copy_from_slice(&(row.data.len() as u32).to_le_bytes());
+        numbers[12..].copy_from_slice(&(outline.len() as u16).to_le_bytes());
+        chunk.extend_from_slice(&numbers);
+        chunk.extend_from_slice(outline);
         chunk.extend_from_slice(row.data);
         self.rows += 1;
         self.data_bytes += row.data.len() as u64;
@@ -183,7 +193,9 @@ impl<'a> Iterator for Rows<'a> {
         let origin = (has_origin != 0).then(|| self.place());
         let arrived_at = i64::from_le_bytes(self.take());
         let len = u32::from_le_bytes(self.take()) as usize;
-        Some(RowOut { place, origin, arrived_at, data: self.slice(len) })
+        let outline = usize::from(u16::from_le_bytes(self.take()));
+        let outline = self.slice(outline);
+        Some(RowOut { place, origin, arrived_at, outline, data: self.slice(len) })
     }
 }
 
@@ -200,12 +212,17 @@ mod tests {
             let data = vec![b'a' + i as u8; *size];
             let first = Position::from_numbers(7 * i as u64, 1);
             let origin = (i % 2 == 1).then_some(Origin { shard: 100, position: &first });
-            rope.push(RowIn { shard: i as u32, position: &position, arrived_at: -(i as i64), data: &data, origin });
+            let outline = vec![i as u8; 30_000 * i];
+            let (arrived_at, outline) = (-(i as i64), outline.as_slice());
+            rope.push(RowIn { shard: i as u32, position: &position, arrived_at, data: &data, outline, origin });
         }
         let back: Vec<_> = rope.iter().collect();
         assert_eq!(back.iter().map(|r| r.data.len()).collect::<Vec<_>>(), sizes);
         assert!(back.iter().enumerate().all(|(i, r)| r.data.iter().all(|b| *b == b'a' + i as u8)));
         let position = |i: usize| Position::from_numbers(i as u64 + 1, i as u64).with_document(i as u32 % 3);
+        // Those of two bytes' length and no more.
+        let outline = |i: usize| if i < 3 { vec![i as u8; 30_000 * i] } else { vec![] };
+        assert!(back.iter().enumerate().all(|(i, r)| r.outline == outline(i)));
         assert!(back.iter().enumerate().all(|(i, r)| r.place.position() == position(i)));
         let told = |i: usize| if i % 2 == 1 { Position::from_numbers(7 * i as u64, 1) } else { position(i) };
         assert!(back.iter().enumerate().all(|(i, r)| r.told().position() == told(i)));
@@ -216,7 +233,9 @@ mod tests {
     fn one_small_row_takes_about_a_kibibyte() {
         let mut rope = Rope::default();
         let position = Position::from_numbers(1, 0);
-        let grown = rope.push(RowIn { shard: 0, position: &position, arrived_at: 0, data: &[b'x'; 300], origin: None });
+        let data = &[b'x'; 300];
+        let row = RowIn { shard: 0, position: &position, arrived_at: 0, data, outline: &[7; 30], origin: None };
+        let grown = rope.push(row);
         assert_eq!((grown, rope.allocated()), (CHUNK_FIRST as u64, CHUNK_FIRST as u64));
     }
 }

@@ -64,8 +64,12 @@ pub struct Naming<'a> {
 
 /// Makes one file. Rows stand in it by shard name, then by position: doing it again gives the same bytes.
 pub fn make(buffer: &Buffer, shards: &[ShardId], rules: &FileRules, naming: Naming<'_>) -> Result<Made, WriterError> {
-    let mut rows: Vec<RowOut<'_>> = buffer.rope.iter().collect();
-    rows.sort_by(|a, b| shards[a.place.shard as usize].cmp(&shards[b.place.shard as usize]));
+    let mut rows: Vec<RowOut<'_>> = Vec::with_capacity(buffer.rope.rows() as usize);
+    rows.extend(buffer.rope.iter());
+    // Those of one shard came in the order of their positions.
+    if rows.iter().any(|row| row.place.shard != rows[0].place.shard) {
+        rows.sort_by(|a, b| shards[a.place.shard as usize].cmp(&shards[b.place.shard as usize]));
+    }
     let spans = spans(buffer, &rows, shards);
     let oldest = rows.iter().map(|r| r.arrived_at).min().unwrap_or(0);
     let mut made = Made {
@@ -112,7 +116,7 @@ fn make_table(
         .map(|r| {
             let Place { shard, sequence, sub, document } = r.told();
             let shard = shards[shard as usize].as_str();
-            Row { shard, sequence, sub, document, arrived_at: r.arrived_at, data: r.data }
+            Row { shard, sequence, sub, document, arrived_at: r.arrived_at, data: r.data, outline: r.outline }
         })
         .collect();
     let encoded = rules.encoder.encode(&input, &metadata(&made.file.spans, rules, naming))?;

@@ -9,6 +9,8 @@ use crate::tape::{self, Node, Tape};
 
 /// Nodes and slots after which no further event is taken. The list of nodes has at most as many again as one event may have.
 const NODES: usize = 1 << 19;
+/// The same where nothing is kept.
+const NODES_IN_ORDER: usize = 1 << 13;
 
 /// See the module's text.
 #[derive(Debug, Default)]
@@ -16,8 +18,9 @@ pub(super) struct Events<'a> {
     /// Used again by the next file.
     nodes: Vec<Node>,
     events: Vec<Event<'a>>,
-    /// That are kept of each event: what is found in it.
-    slots: usize,
+    /// That are kept of each event: what is found in it. None if events are looked at in order: then few are taken at once, which
+    /// stay in the second-level cache.
+    slots: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -29,7 +32,7 @@ enum Event<'a> {
 }
 
 impl<'a> Events<'a> {
-    pub(super) fn new(nodes: Option<Vec<Node>>, slots: usize) -> Self {
+    pub(super) fn new(nodes: Option<Vec<Node>>, slots: Option<usize>) -> Self {
         Events { nodes: nodes.unwrap_or_default(), events: vec![], slots }
     }
 
@@ -42,19 +45,24 @@ impl<'a> Events<'a> {
         self.nodes.clear();
         self.events.clear();
         for row in rows {
-            let event = self.event(row.data);
+            let event = self.event(row);
             self.events.push(event);
-            if self.nodes.len() + self.events.len() * self.slots >= NODES {
+            let is_enough = match self.slots {
+                Some(slots) => self.nodes.len() + self.events.len() * slots >= NODES,
+                None => self.nodes.len() >= NODES_IN_ORDER,
+            };
+            if is_enough {
                 break;
             }
         }
         self.events.len()
     }
 
-    fn event(&mut self, data: &'a [u8]) -> Event<'a> {
-        let Ok(text) = simdutf8::basic::from_utf8(data) else { return Event::NotUtf8 };
+    fn event(&mut self, row: Row<'a>) -> Event<'a> {
+        let Ok(text) = simdutf8::basic::from_utf8(row.data) else { return Event::NotUtf8 };
         let before = self.nodes.len();
-        match tape::append(text, &mut self.nodes) {
+        let known = tape::outline::append(row.outline, text.len(), &mut self.nodes);
+        match known.or_else(|_| tape::append(text, &mut self.nodes)) {
             Ok(()) => Event::Apart(text, before..self.nodes.len()),
             Err(_) => Event::Text(text),
         }

@@ -75,6 +75,8 @@ pub struct Row<'a> {
     pub arrived_at: i64,
     /// The event: one strict JSON object in UTF-8, nested at most [`crate::encode::DEPTH_MAX`] deep (the pipeline has checked).
     pub data: &'a [u8],
+    /// Of the event, see [`crate::tape::outline`]; empty if it is not known.
+    pub outline: &'a [u8],
 }
 
 /// Deepest nesting of an event, in levels of objects and arrays.
@@ -133,7 +135,8 @@ impl Encoder {
     /// Beside `rows` it needs memory for the file, one batch of a few thousand rows and, if it sorts, the sort columns.
     pub fn encode(&self, rows: &[Row<'_>], metadata: &[(String, String)]) -> Result<Encoded, WriterError> {
         let size = Size { rows: rows.len(), text_bytes: rows.iter().map(|row| row.data.len()).sum() };
-        let mut events = Events::new(self.nodes.take(), self.plans.file.slots);
+        let slots = self.plans.keys.as_ref().map(|keys| keys.slots);
+        let mut events = Events::new(self.nodes.take(), slots);
         let mut kept = Kept::default();
         let order = self.order(rows, &mut events, &mut kept);
         let mut filling = Filling::new(self, size, metadata);

@@ -6,8 +6,8 @@ use schemas::log_entry::{Output, Target};
 use schemas::position::{Position, ShardId, Span};
 
 use super::Writer;
-use crate::buffer::policy;
 use crate::buffer::rope::{Origin, RowIn};
+use crate::buffer::{Open, policy};
 use crate::error::WriterError;
 
 /// A span being taken in.
@@ -30,6 +30,8 @@ pub struct Given<'a> {
     /// Milliseconds since the epoch.
     pub arrived_at: i64,
     pub data: &'a [u8],
+    /// Of `data`, see [`crate::tape::outline`]; empty if it is not known.
+    pub outline: &'a [u8],
     /// Shard and position that the row tells of itself, where it was first taken from another place than it is read from now.
     pub origin: Option<(&'a str, &'a Position)>,
 }
@@ -51,25 +53,30 @@ impl Writer {
 
     /// A row for a partition of the table.
     pub fn row(&mut self, intake: &mut Intake, partition: &str, given: Given<'_>) {
-        self.take_in(intake, Output::Table, partition, given);
+        self.row_to(intake, partition, &mut Open::default(), given);
+    }
+
+    /// The same for who has several rows for a partition: `open` is kept from one to the next.
+    pub fn row_to(&mut self, intake: &mut Intake, partition: &str, open: &mut Open, given: Given<'_>) {
+        self.take_in(intake, Output::Table, partition, open, given);
         intake.before.clone_from(given.position);
     }
 
     /// A line for a folder of the errors output.
     pub fn reject(&mut self, intake: &mut Intake, folder: &str, given: Given<'_>) {
-        self.take_in(intake, Output::Errors, folder, given);
+        self.take_in(intake, Output::Errors, folder, &mut Open::default(), given);
         intake.before.clone_from(given.position);
     }
 
     /// A line for a folder of the archive: a whole record, handed over before its events. They stand at or before the record's
     /// position, so what comes before them stays as it is.
     pub fn archive(&mut self, intake: &mut Intake, folder: &str, given: Given<'_>) {
-        self.take_in(intake, Output::Archive, folder, given);
+        self.take_in(intake, Output::Archive, folder, &mut Open::default(), given);
     }
 
-    fn take_in(&mut self, intake: &Intake, output: Output, path: &str, given: Given<'_>) {
+    fn take_in(&mut self, intake: &Intake, output: Output, path: &str, open: &mut Open, given: Given<'_>) {
         let row = self.row_of(intake.index, given);
-        let pushed = self.buffers.push(output, path, row, &intake.before, intake.now);
+        let pushed = self.buffers.push_to(output, path, open, row, &intake.before, intake.now);
         self.shared.budget.take(pushed.memory);
         if pushed.first_of_shard {
             self.shared.shards.hold(&intake.shard, &intake.before);
@@ -86,9 +93,9 @@ impl Writer {
     }
 
     fn row_of<'a>(&mut self, shard: u32, given: Given<'a>) -> RowIn<'a> {
-        let Given { position, arrived_at, data, origin } = given;
+        let Given { position, arrived_at, data, outline, origin } = given;
         let origin = origin.map(|(shard, position)| Origin { shard: self.origin(shard), position });
-        RowIn { shard, position, arrived_at, data, origin }
+        RowIn { shard, position, arrived_at, data, outline, origin }
     }
 
     fn origin(&mut self, shard: &str) -> u32 {

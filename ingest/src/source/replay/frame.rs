@@ -2,8 +2,17 @@
 
 use crate::record::{Origin, Unpacked};
 
+/// What a packed record begins with. One that begins otherwise is the record as it is.
+const PACKED: u8 = 0;
+
+/// Whether a record without an origin has to be packed, so as not to be taken for a packed one.
+pub fn looks_packed(data: &[u8]) -> bool {
+    data.first() == Some(&PACKED)
+}
+
 /// Appends a record: length and text of shard and position, or nothing for both, then the bytes.
 pub fn pack(out: &mut Vec<u8>, data: &[u8], origin: Option<&Origin<'_>>) {
+    out.push(PACKED);
     let position = origin.map(|origin| origin.position.to_string()).unwrap_or_default();
     for text in [origin.map_or("", |origin| origin.shard), &position] {
         // No shard has a longer name: a record that says so is known by where it is read.
@@ -14,9 +23,10 @@ pub fn pack(out: &mut Vec<u8>, data: &[u8], origin: Option<&Origin<'_>>) {
     out.extend_from_slice(data);
 }
 
-/// What [`pack`] has packed.
-pub fn unpack(packed: &[u8]) -> Unpacked<'_> {
-    let whole = Unpacked { data: packed, origin: None };
+/// What [`pack`] has packed, or what needed none.
+pub fn unpack(record: &[u8]) -> Unpacked<'_> {
+    let whole = Unpacked { data: record, origin: None };
+    let Some((&PACKED, packed)) = record.split_first() else { return whole };
     let Some((shard, rest)) = text(packed) else { return whole };
     let Some((position, data)) = text(rest) else { return whole };
     // Most have none, and then there is no position to make out either.
@@ -44,6 +54,8 @@ mod tests {
                 pack(&mut out, data, origin.as_ref());
                 let back = unpack(&out);
                 assert_eq!((back.data, back.origin), (data, origin.clone()));
+                let as_it_is = unpack(data);
+                assert!(looks_packed(data) || (as_it_is.data, as_it_is.origin) == (data, None));
             }
         }
     }

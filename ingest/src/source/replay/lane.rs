@@ -1,5 +1,7 @@
 //! One lane read in order: its objects to chained batches.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -10,15 +12,12 @@ use writer::objects::Objects;
 
 use super::counters::ReplayCounters;
 use super::format::Raw;
-use super::frame::pack;
+use super::frame::{looks_packed, pack};
 use super::loss::Accepted;
-use super::object::{Broken, Missing, PORTION, Raws, Records, fetch};
+use super::object::{Broken, Missing, Raws, Records, fetch};
 use super::plan::Planned;
 use crate::record::{Batch, Record};
 use crate::source::SourceError;
-
-/// Room made for the records of a portion: what exceeds it grows.
-const PACKED_BYTES: usize = PORTION + PORTION / 4;
 
 /// A shard of a replay.
 #[derive(Debug)]
@@ -189,10 +188,14 @@ impl Reading {
     /// Sends what is wanted of the object; gives the position through which it did.
     fn run(mut self, raws: Raws) -> Result<Position, Ended> {
         let mut records = Records::open(raws).map_err(|broken| Ended::Broken(self.from.clone(), broken))?;
-        let begin = self.object.position(0);
+        let mut usual = 0;
         loop {
-            let mut taken = Taken { packed: Vec::with_capacity(PACKED_BYTES), ..Taken::default() };
-            let more = records.portion(&mut |number, raw| self.take(begin.with_sub(number), &raw, &mut taken));
+            let mut taken = Taken { places: Vec::with_capacity(usual), ..Taken::default() };
+            // A text of its own for the positions of each batch: threads that count copies of one text wait for each other.
+            let begin = Position::from_numbers(self.object.number, 0);
+            let more = records.portion(&mut |number, raw, text| {
+                self.take(begin.with_sub(number), &raw, text, &mut taken);
+            });
             let more = match more {
                 Ok(more) => more && !taken.enough,
                 Err(broken) => return Err(Ended::Broken(self.from, broken)),
@@ -205,6 +208,7 @@ impl Reading {
                 (true, _) => last,
             };
             let span = Span::new(std::mem::replace(&mut self.from, to.clone()), to);
+            usual = taken.places.len();
             let records = taken.records();
             self.counters.records.fetch_add(records.len() as u64, Ordering::Relaxed);
             self.out.blocking_send(batch(&self.shard, span, records)).map_err(|_| Ended::Closed)?;
@@ -214,15 +218,22 @@ impl Reading {
         }
     }
 
-    fn take(&self, position: Position, raw: &Raw<'_>, taken: &mut Taken) {
+    fn take(&self, position: Position, raw: &Raw<'_>, text: &Bytes, taken: &mut Taken) {
         taken.enough |= self.to.as_ref().is_some_and(|to| *to <= position);
         // A record that reading begins within is behind that place, and is given once more.
-        if position <= self.from || self.to.as_ref().is_some_and(|to| position > *to) {
+        if !taken.begun && position <= self.from || self.to.as_ref().is_some_and(|to| position > *to) {
             return;
         }
-        let start = taken.packed.len();
-        pack(&mut taken.packed, &raw.data, raw.origin().as_ref());
-        taken.places.push((position, raw.arrived_at.unwrap_or(self.object.modified), start..taken.packed.len()));
+        taken.begun = true;
+        let data = match (&raw.data, raw.origin()) {
+            (Cow::Borrowed(data), None) if !looks_packed(data) => Data::Text(text.slice_ref(data)),
+            (data, origin) => {
+                let start = taken.packed.len();
+                pack(&mut taken.packed, data, origin.as_ref());
+                Data::Packed(start..taken.packed.len())
+            }
+        };
+        taken.places.push((position, raw.arrived_at.unwrap_or(self.object.modified), data));
     }
 }
 
@@ -230,15 +241,27 @@ impl Reading {
 #[derive(Default)]
 struct Taken {
     packed: Vec<u8>,
-    places: Vec<(Position, i64, std::ops::Range<usize>)>,
+    places: Vec<(Position, i64, Data)>,
+    /// The first one that is wanted has come.
+    begun: bool,
     /// The last one that is wanted has come.
     enough: bool,
 }
 
+enum Data {
+    /// A part of the portion's text.
+    Text(Bytes),
+    Packed(Range<usize>),
+}
+
 impl Taken {
     fn records(self) -> Vec<Record> {
-        let all = Bytes::from(self.packed);
-        let record = |(position, arrived_at, range)| Record { position, arrived_at, data: Bytes::slice(&all, range) };
+        let packed = Bytes::from(self.packed);
+        let data = |data| match data {
+            Data::Text(data) => data,
+            Data::Packed(range) => packed.slice(range),
+        };
+        let record = |(position, arrived_at, at)| Record { position, arrived_at, data: data(at) };
         self.places.into_iter().map(record).collect()
     }
 }

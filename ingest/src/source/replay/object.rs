@@ -15,6 +15,7 @@ use super::cutter::Cutter;
 use super::format::{Format, Raw};
 use super::plan::Planned;
 use super::text::{fill, text};
+use crate::inflate;
 
 /// Bytes of one request.
 const BLOCK: u64 = 4 << 20;
@@ -22,6 +23,10 @@ const BLOCK: u64 = 4 << 20;
 const BLOCKS_AHEAD: usize = 2;
 /// Text that is looked at once; the first of it tells the format.
 pub(super) const PORTION: usize = 1 << 20;
+
+/// Text that is put behind what is left of the text before it, to have the record whole that goes on in it: as much as is left, and
+/// this at least.
+const JOINED: usize = 16 << 10;
 
 /// Why the bytes of an object end before their end.
 #[derive(Debug)]
@@ -67,11 +72,12 @@ pub struct Raws {
     missing: Arc<Mutex<Option<Missing>>>,
 }
 
-impl Read for Raws {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+impl Raws {
+    /// What comes next and was not read, with nothing at the end alone.
+    fn peek(&mut self) -> io::Result<&[u8]> {
         while self.rest.is_empty() {
             match self.blocks.blocking_recv() {
-                None => return Ok(0),
+                None => break,
                 Some(Ok(bytes)) => self.rest = bytes,
                 Some(Err(missing)) => {
                     *self.missing.lock().unwrap_or_else(PoisonError::into_inner) = Some(missing);
@@ -79,6 +85,18 @@ impl Read for Raws {
                 }
             }
         }
+        Ok(&self.rest)
+    }
+
+    /// Up to so many bytes of what [`Raws::peek`] has shown, not copied.
+    fn take(&mut self, most: usize) -> Bytes {
+        self.rest.split_to(self.rest.len().min(most))
+    }
+}
+
+impl Read for Raws {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.peek()?;
         let length = out.len().min(self.rest.len());
         out[..length].copy_from_slice(&self.rest.split_to(length));
         Ok(length)
@@ -95,9 +113,10 @@ pub enum Broken {
 
 /// The records of one object, one after the other. For a thread that may wait.
 pub struct Records {
-    text: Box<dyn Read + Send>,
+    text: Text,
     missing: Arc<Mutex<Option<Missing>>>,
-    buffer: Vec<u8>,
+    /// Behind the last record that is whole.
+    left: Vec<u8>,
     /// Known from the first portion on.
     shape: Option<(Format, Cutter)>,
     /// Of the last record.
@@ -106,6 +125,15 @@ pub struct Records {
     broken: Option<Broken>,
 }
 
+enum Text {
+    /// The object's bytes.
+    Plain(Raws),
+    Decompressed(Box<dyn Read + Send>),
+}
+
+/// What becomes of a record: its number, itself, and the text that it is borrowed from.
+type Each<'e> = &'e mut dyn FnMut(u64, Raw<'_>, &Bytes);
+
 impl std::fmt::Debug for Records {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Records({:?} {})", self.shape, self.number)
@@ -113,36 +141,83 @@ impl std::fmt::Debug for Records {
 }
 
 impl Records {
-    pub fn open(raws: Raws) -> Result<Records, Broken> {
+    pub fn open(mut raws: Raws) -> Result<Records, Broken> {
         let missing = raws.missing.clone();
-        let text = text(raws).map_err(|error| why(&missing, error))?;
-        Ok(Records { text, missing, buffer: Vec::new(), shape: None, number: 0, broken: None })
+        let is_compressed = raws.peek().map(|head| inflate::format(head).is_some());
+        let text = match is_compressed {
+            Ok(false) => Ok(Text::Plain(raws)),
+            Ok(true) => text(raws).map(Text::Decompressed),
+            Err(error) => Err(error),
+        };
+        let text = text.map_err(|error| why(&missing, error))?;
+        Ok(Records { text, missing, left: Vec::new(), shape: None, number: 0, broken: None })
     }
 
     /// Hands the next records with their numbers, from 1, to `each`; `false`: there are no more.
-    pub fn portion(&mut self, each: &mut dyn FnMut(u64, Raw<'_>)) -> Result<bool, Broken> {
+    pub fn portion(&mut self, each: Each<'_>) -> Result<bool, Broken> {
         if let Some(broken) = self.broken.take() {
             return Err(broken);
         }
-        let ended = match fill(&mut *self.text, &mut self.buffer, PORTION) {
-            Ok(ended) => ended,
-            // What came before it counts.
-            Err(error) => {
-                self.broken = Some(why(&self.missing, error));
-                false
+        let (text, ended) = self.next_text();
+        let text = if self.left.is_empty() { text } else { self.join(text, ended, each) };
+        let done = self.cut(&text, ended, each);
+        self.left.extend_from_slice(&text[done..]);
+        Ok(!ended)
+    }
+
+    /// More text, and whether it is the last. What broke off comes with the next portion: what came before it counts.
+    fn next_text(&mut self) -> (Bytes, bool) {
+        let (text, ended) = match &mut self.text {
+            Text::Plain(raws) => {
+                let text = raws.take(PORTION);
+                (text, raws.peek().map(<[u8]>::is_empty))
+            }
+            Text::Decompressed(text) => {
+                let mut buffer = std::mem::take(&mut self.left);
+                buffer.reserve(PORTION);
+                let ended = fill(&mut **text, &mut buffer, PORTION);
+                (Bytes::from(buffer), ended)
             }
         };
+        let ended = ended.unwrap_or_else(|error| {
+            self.broken = Some(why(&self.missing, error));
+            false
+        });
+        (text, ended)
+    }
+
+    /// The records that begin in what is left of the text before; gives the text behind them.
+    fn join(&mut self, mut text: Bytes, ended: bool, each: Each<'_>) -> Bytes {
+        loop {
+            let mut joined = std::mem::take(&mut self.left);
+            let more = text.len().min(JOINED.max(joined.len()));
+            joined.extend_from_slice(&text[..more]);
+            let joined = Bytes::from(joined);
+            let done = self.cut(&joined, ended && more == text.len(), each);
+            let left = joined.len() - done;
+            if left <= more {
+                return text.slice(more - left..);
+            }
+            self.left.extend_from_slice(&joined[done..]);
+            text = text.slice(more..);
+            if text.is_empty() {
+                return text;
+            }
+        }
+    }
+
+    /// Hands out the records of a text; gives how much of it is done with.
+    fn cut(&mut self, text: &Bytes, ended: bool, each: Each<'_>) -> usize {
         let (format, cutter) = self.shape.get_or_insert_with(|| {
-            let format = Format::of(&self.buffer);
+            let format = Format::of(text);
             (format, Cutter::new(format.shape()))
         });
-        let cuts = cutter.cut(&self.buffer, ended);
+        let cuts = cutter.cut(text, ended);
         for record in cuts.records {
             self.number += 1;
-            each(self.number, Raw::of(*format, &self.buffer[record]));
+            each(self.number, Raw::of(*format, &text[record]), text);
         }
-        self.buffer.drain(..cuts.done);
-        Ok(!ended)
+        cuts.done
     }
 
     /// What the object holds, as far as it is known.

@@ -109,6 +109,7 @@ fn encode(lines: &[String], settings: &ParquetSettings) -> (Encoder, Bytes) {
         document: 0,
         arrived_at: 0,
         data: line.as_bytes().to_vec().leak(),
+        outline: &[],
     };
     let rows: Vec<Row<'_>> = lines.iter().map(row).collect();
     let first = encoder.encode(&rows, &[]).expect("encodes");

@@ -127,6 +127,7 @@ fn the_writer_fills_its_own_columns() {
         document: 0,
         arrived_at: -5,
         data: b"{}",
+        outline: &[],
     };
     let encoded = encoder(&spec).encode(&[row(0), row(12)], &[]).expect("encodes");
     let expected =

@@ -82,6 +82,7 @@ pub(super) fn rows<T: AsRef<[u8]>>(lines: &[T]) -> Vec<Row<'_>> {
         document: 0,
         arrived_at: 1_700_000_000_000,
         data: AsRef::as_ref(line),
+        outline: &[],
     };
     lines.iter().enumerate().map(row).collect()
 }
