@@ -9,7 +9,7 @@ use schemas::problem::{Problem, line_of, nearest};
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::env::{self, Lookup};
+use schemas::env::{self, Lookup};
 use super::fields::{Fallback, Field, Kind, Need, SECTIONS, Section, VERSION, section};
 use super::value::{self, Value};
 
