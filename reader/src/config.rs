@@ -78,7 +78,11 @@ fn build(typed: &mut Text<'_>, folder: &Path, beside: &Path) -> Option<Config> {
 
 fn check_sections(typed: &mut Text<'_>) {
     if typed.root_integer("version").as_deref() != Some(VERSION) {
-        typed.say("version", "", format!("this program reads version {VERSION} of the configuration; write version = {VERSION}"));
+        typed.say(
+            "version",
+            "",
+            format!("this program reads version {VERSION} of the configuration; write version = {VERSION}"),
+        );
     }
     let known = ["version", "keys", "table", "lake", "reader"];
     for name in typed.roots() {
@@ -97,7 +101,7 @@ fn check_sections(typed: &mut Text<'_>) {
 }
 
 fn read_lake(typed: &mut Text<'_>, folder: &Path) -> Option<LakeSettings> {
-    let mut at = |typed: &mut Text<'_>, field: &str| {
+    let at = |typed: &mut Text<'_>, field: &str| {
         let text = typed.string("lake", field)?;
         match place(&text, folder) {
             Ok(url) => Some(url),
@@ -132,7 +136,11 @@ fn read_table(typed: &mut Text<'_>, beside: &Path) -> Option<TableSpec> {
     let text = match read_text(&path) {
         Ok(text) => text,
         Err(message) => {
-            typed.say("table", "spec", format!("table spec `{}` {message}; name a file beside this one", path.display()));
+            typed.say(
+                "table",
+                "spec",
+                format!("table spec `{}` {message}; name a file beside this one", path.display()),
+            );
             return None;
         }
     };
@@ -191,7 +199,8 @@ mod tests {
 
     #[test]
     fn every_problem_is_told_with_its_line() {
-        let text = GOOD.replace("[buffer]", "[bufer]") + "[reader]\nlisten = \"0.0.0.0:1\"\ntimeout = \"0 s\"\nrow = 5\n";
+        let text =
+            GOOD.replace("[buffer]", "[bufer]") + "[reader]\nlisten = \"0.0.0.0:1\"\ntimeout = \"0 s\"\nrow = 5\n";
         let told = read(&text).expect_err("wrong");
         for want in [
             "alluvium.toml:12: unknown section `bufer`; write `buffer`",
@@ -205,7 +214,8 @@ mod tests {
 
     #[test]
     fn a_token_opens_the_door_to_other_machines_and_is_never_shown() {
-        let config = read(&(GOOD.to_string() + "[reader]\nlisten = \"0.0.0.0:1\"\ntoken = \"${TOKEN}\"\n")).expect("read");
+        let config =
+            read(&(GOOD.to_string() + "[reader]\nlisten = \"0.0.0.0:1\"\ntoken = \"${TOKEN}\"\n")).expect("read");
         assert!(matches!(config.reader.access, Access::Token(_)));
         assert!(!format!("{config:?}").contains("0123456789abcdef"));
         let short = read(&(GOOD.to_string() + "[reader]\ntoken = \"short\"\n")).expect_err("too short");

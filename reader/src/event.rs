@@ -74,6 +74,11 @@ impl Event {
             .then_with(|| self.file.cmp(&other.file))
     }
 
+    /// Whether this and the other leave the attribute the same.
+    pub fn says_the_same(&self, other: &Event) -> bool {
+        self.operation == other.operation && self.state() == other.state()
+    }
+
     /// What the attribute is after it.
     pub fn state(&self) -> Option<&str> {
         match self.operation {

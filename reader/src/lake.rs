@@ -145,8 +145,7 @@ impl Place {
 }
 
 fn s3(url: &Url, settings: &LakeSettings) -> Result<Arc<dyn ObjectStore>, Error> {
-    let retry =
-        RetryConfig { max_retries: RETRIES, retry_timeout: RETRY_TIMEOUT, backoff: BackoffConfig::default() };
+    let retry = RetryConfig { max_retries: RETRIES, retry_timeout: RETRY_TIMEOUT, backoff: BackoffConfig::default() };
     let http = ClientOptions::new()
         .with_allow_http(settings.allow_http)
         .with_connect_timeout(Duration::from_secs(5))

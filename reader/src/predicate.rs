@@ -52,7 +52,8 @@ impl Predicate {
 
     /// `from <= column <= to`, each end only where it is given.
     pub fn between(column: &str, from: Option<Scalar>, to: Option<Scalar>) -> Predicate {
-        let end = |is, value: Option<Scalar>| value.map(|value| Predicate::Compare { column: column.into(), is, value });
+        let end =
+            |is, value: Option<Scalar>| value.map(|value| Predicate::Compare { column: column.into(), is, value });
         let ends = [end(Comparison::GreaterOrEqual, from), end(Comparison::LessOrEqual, to)];
         Predicate::And(ends.into_iter().flatten().collect())
     }

@@ -57,7 +57,8 @@ pub(super) fn read(typed: &mut Text<'_>, spec: &TableSpec) -> Option<Columns> {
     let mut reader = Reader { typed, spec };
     let (entity, attribute) =
         (reader.needed("entity", "entity_id", Want::Id), reader.needed("attribute", "attribute_name", Want::Text));
-    let (at, value) = (reader.needed("at", "created_at", Want::Timestamp), reader.needed("value", "value", Want::Plain));
+    let (at, value) =
+        (reader.needed("at", "created_at", Want::Timestamp), reader.needed("value", "value", Want::Plain));
     Some(Columns {
         operation: reader.optional("operation", "op", Want::Text)?,
         event: reader.optional("event", "event_id", Want::Text)?,
@@ -85,7 +86,9 @@ impl Reader<'_, '_> {
     fn optional(&mut self, field: &str, default: &str, want: Want) -> Option<Option<String>> {
         match self.typed.string("reader", field) {
             Some(name) => self.checked(field, name, want).map(Some),
-            None => Some(Some(default.to_string()).filter(|name| type_of(self.spec, name).is_some_and(|t| want.fits(&t)))),
+            None => {
+                Some(Some(default.to_string()).filter(|name| type_of(self.spec, name).is_some_and(|t| want.fits(&t))))
+            }
         }
     }
 
@@ -93,10 +96,9 @@ impl Reader<'_, '_> {
         let wrong = match type_of(self.spec, &name) {
             Some(found) if want.fits(&found) => return Some(name),
             Some(found) => format!("which is `{found}`; name a column that is {}", want.words()),
-            None => format!(
-                "which is no column of table `{}`; write {field} = \"<column>\" under [reader]",
-                self.spec.name
-            ),
+            None => {
+                format!("which is no column of table `{}`; write {field} = \"<column>\" under [reader]", self.spec.name)
+            }
         };
         self.typed.say("reader", field, format!("`{field}` names `{name}`, {wrong}"));
         None

@@ -33,10 +33,10 @@ pub const FIELDS: [&str; 17] = [
 ];
 
 /// Fewest characters of a token.
-pub const TOKEN_CHARS_MIN: usize = 16;
+pub(super) const TOKEN_CHARS_MIN: usize = 16;
 
 /// Where it listens unless told otherwise.
-pub const LISTEN: &str = "127.0.0.1:9470";
+pub(super) const LISTEN: &str = "127.0.0.1:9470";
 
 /// What `[reader]` comes to.
 #[derive(Debug, Clone)]

@@ -57,7 +57,8 @@ pub fn values_of(column: &PartitionColumn, constraint: &Constraint, now: i64) ->
 fn injected(column: &PartitionColumn, domain: Option<&Domain>) -> Result<Vec<String>, Refusal> {
     let unbounded = || Refusal::Unbounded { column: column.name.clone() };
     let points = domain.and_then(Domain::points).ok_or_else(unbounded)?;
-    let mut values: Vec<String> = points.into_iter().filter_map(|point| render(point, &column.data_type, None)).collect();
+    let mut values: Vec<String> =
+        points.into_iter().filter_map(|point| render(point, &column.data_type, None)).collect();
     values.dedup();
     Ok(values)
 }

@@ -155,7 +155,11 @@ impl Domain {
             let x_ends_first = by_high(&x.high, &y.high) == Ordering::Less;
             let high = if x_ends_first { &x.high } else { &y.high };
             common.push(Range { low: low.clone(), high: high.clone() });
-            if x_ends_first { a.next() } else { b.next() };
+            if x_ends_first {
+                a.next()
+            } else {
+                b.next()
+            };
         }
         Domain::merged(common)
     }
@@ -201,8 +205,7 @@ mod tests {
             (0i64..12).prop_map(|v| Bound::Excluded(Scalar::Int(v))),
         ];
         let range = (bound.clone(), bound).prop_map(|(low, high)| Domain::range(low, high));
-        proptest::collection::vec(range, 0..4)
-            .prop_map(|all| all.into_iter().fold(Domain::none(), Domain::union))
+        proptest::collection::vec(range, 0..4).prop_map(|all| all.into_iter().fold(Domain::none(), Domain::union))
     }
 
     proptest! {
@@ -223,6 +226,10 @@ mod tests {
         assert_eq!(named.points(), Some(vec![&Scalar::Int(1), &Scalar::Int(3)]));
         assert_eq!(Domain::compared(Comparison::Less, &Scalar::Int(3)).points(), None);
         assert_eq!(Domain::none().points(), Some(Vec::new()));
-        assert!(Domain::compared(Comparison::Less, &Scalar::Int(3)).union(Domain::compared(Comparison::GreaterOrEqual, &Scalar::Int(3))).is_all());
+        assert!(
+            Domain::compared(Comparison::Less, &Scalar::Int(3))
+                .union(Domain::compared(Comparison::GreaterOrEqual, &Scalar::Int(3)))
+                .is_all()
+        );
     }
 }

@@ -176,11 +176,8 @@ mod tests {
         let number = implied(&Predicate::text("entity_id", "17"));
         let either = [bucket_str("17", 10), 7].map(|b| Scalar::Int(i64::from(b)));
         assert_eq!(number.of_column("entity_id_mod"), Some(&Domain::of(either)));
-        let range = Predicate::Compare {
-            column: "entity_id".into(),
-            is: Comparison::Less,
-            value: Scalar::Text("us:B".into()),
-        };
+        let range =
+            Predicate::Compare { column: "entity_id".into(), is: Comparison::Less, value: Scalar::Text("us:B".into()) };
         assert_eq!(implied(&range).of_column("entity_id_mod"), None, "a range of ids is in every bucket");
     }
 
@@ -192,6 +189,9 @@ mod tests {
         let days = Domain::range(text("2020-02-29"), text("2020-03-01"));
         assert_eq!(implied(&range).of_column("created_date"), Some(&days));
         let open = Predicate::between("created_at", None, at("2020-03-01T00:00:00Z"));
-        assert_eq!(implied(&open).of_column("created_date"), Some(&Domain::range(Bound::Unbounded, text("2020-03-01"))));
+        assert_eq!(
+            implied(&open).of_column("created_date"),
+            Some(&Domain::range(Bound::Unbounded, text("2020-03-01")))
+        );
     }
 }

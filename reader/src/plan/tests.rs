@@ -80,7 +80,8 @@ fn a_named_value_of_a_huge_rule_is_not_searched_for() {
 
 #[test]
 fn date_goes_by_its_unit_between_its_ends() {
-    let days = r#"{ type = "date", format = "yyyy-MM-dd", range = "2020-01-01,2020-01-03", interval = 1, unit = "DAYS" }"#;
+    let days =
+        r#"{ type = "date", format = "yyyy-MM-dd", range = "2020-01-01,2020-01-03", interval = 1, unit = "DAYS" }"#;
     let t = layout(&[("d", "string", days)]);
     assert_eq!(paths(&t, &every()), ["d=2020-01-03", "d=2020-01-02", "d=2020-01-01"]);
     assert_eq!(paths(&t, &Predicate::text("d", "2020-01-02")), ["d=2020-01-02"]);
@@ -100,12 +101,20 @@ fn date_goes_by_its_unit_between_its_ends() {
 
 #[test]
 fn now_moves_the_ends() {
-    let t = layout(&[("d", "string", r#"{ type = "date", format = "yyyy-MM-dd", range = "NOW-1DAYS,NOW+1DAYS", interval = 1, unit = "DAYS" }"#)]);
+    let t = layout(&[(
+        "d",
+        "string",
+        r#"{ type = "date", format = "yyyy-MM-dd", range = "NOW-1DAYS,NOW+1DAYS", interval = 1, unit = "DAYS" }"#,
+    )]);
     assert_eq!(paths(&t, &every()), ["d=2026-03-11", "d=2026-03-10", "d=2026-03-09"]);
     let tomorrow = parse_instant("2026-03-11T00:00:00Z").expect("an instant");
     let later: Vec<_> = t.plan(&every(), tomorrow).expect("a plan").folders().map(|f| f.path).collect();
     assert_eq!(later, ["d=2026-03-12", "d=2026-03-11", "d=2026-03-10"]);
-    let t = layout(&[("d", "string", r#"{ type = "date", format = "yyyy-MM-dd-HH-mm", range = "NOW-2MINUTES,NOW", interval = 1, unit = "MINUTES" }"#)]);
+    let t = layout(&[(
+        "d",
+        "string",
+        r#"{ type = "date", format = "yyyy-MM-dd-HH-mm", range = "NOW-2MINUTES,NOW", interval = 1, unit = "MINUTES" }"#,
+    )]);
     assert_eq!(paths(&t, &every()), ["d=2026-03-10-12-00", "d=2026-03-10-11-59", "d=2026-03-10-11-58"]);
 }
 
@@ -121,7 +130,8 @@ fn injected_wants_to_be_named() {
 
 #[test]
 fn folders_are_newest_first_whatever_the_order_of_the_path() {
-    let days = r#"{ type = "date", format = "yyyy-MM-dd", range = "2020-01-01,2020-01-02", interval = 1, unit = "DAYS" }"#;
+    let days =
+        r#"{ type = "date", format = "yyyy-MM-dd", range = "2020-01-01,2020-01-02", interval = 1, unit = "DAYS" }"#;
     let t = layout(&[("b", "int", r#"{ type = "integer", range = "0,1" }"#), ("d", "string", days)]);
     assert_eq!(paths(&t, &every()), ["b=1/d=2020-01-02", "b=0/d=2020-01-02", "b=1/d=2020-01-01", "b=0/d=2020-01-01"]);
     let plan = t.plan(&every(), now()).expect("a plan");
