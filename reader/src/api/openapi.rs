@@ -106,3 +106,33 @@ fn responses(route: &Route) -> Value {
 fn reference(name: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{name}")})
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `UPDATE_GOLDEN=1` writes it anew.
+    #[test]
+    fn the_committed_document_is_the_routers() {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
+        let text = format!("{:#}\n", document());
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&file, &text).expect("docs are writable");
+        }
+        let committed = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(committed == text, "docs/openapi.json is not what the router has: run the tests with UPDATE_GOLDEN=1");
+    }
+
+    #[test]
+    fn every_part_of_a_path_is_a_parameter_and_every_schema_is_there() {
+        let document = document();
+        for route in ROUTES {
+            let parts: Vec<&str> =
+                route.path.split('/').filter_map(|p| p.strip_prefix('{')?.strip_suffix('}')).collect();
+            let named = route.parameters.iter().filter(|p| p.in_path).map(|p| p.name);
+            assert_eq!(named.collect::<Vec<_>>(), parts, "{}", route.path);
+            let known = &document["components"]["schemas"];
+            assert!(route.reply.is_empty() || known.get(route.reply).is_some(), "{}", route.reply);
+        }
+    }
+}

@@ -6,6 +6,8 @@ mod filters;
 mod rows;
 mod scan;
 mod table;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 use std::sync::Arc;
