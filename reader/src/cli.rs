@@ -47,7 +47,7 @@ pub async fn execute(cli: &Cli) -> Result<(), ReaderError> {
     let address = listener.local_addr().map_err(|e| failed(&e))?;
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
-    tracing::info!(%address, %table, lake = app.lake.table.url(), "ask http://{address}/v1/table");
+    tracing::info!(%address, %table, lake = app.lake.table.url(), "open http://{address}/ or ask http://{address}/v1/table");
     serve(listener, app, stop).await.map_err(|e| failed(&e))
 }
 

@@ -18,6 +18,12 @@ pub enum ReaderError {
     /// There is no such thing; asking again gives the same.
     #[error("{0}")]
     Unknown(String),
+    /// The table's rules list its attributes, and this is none of them.
+    #[error("unknown attribute `{name}`{}", nearest.as_ref().map(|near| format!("; the nearest is `{near}`")).unwrap_or_default())]
+    UnknownAttribute { name: String, nearest: Option<String> },
+    /// A time that no folder of the table can hold: not the same as never having had a value.
+    #[error("{at} lies outside the table's range, which goes from {first} to {last}")]
+    OutsideRange { at: String, first: String, last: String },
     /// The question reads more than one question may: the asker narrows it.
     #[error(transparent)]
     TooWide(#[from] Refusal),

@@ -90,19 +90,18 @@ impl History {
             return Ok(());
         }
         let shown: String = name.chars().take(64).collect();
-        let near = nearest(&shown, all.iter().map(String::as_str)).map(|near| format!("; the nearest is `{near}`"));
-        Err(ReaderError::Unknown(format!("unknown attribute `{shown}`{}", near.unwrap_or_default())))
+        let nearest = nearest(&shown, all.iter().map(String::as_str)).map(str::to_string);
+        Err(ReaderError::UnknownAttribute { name: shown, nearest })
     }
 
     /// A time before all that the table can hold tells nothing, and is not the same as never having had a value.
     fn check_range(&self, at: Option<i64>, now: i64) -> Result<(), ReaderError> {
-        let (Some(at), Some((first, _))) = (at, self.range(now)) else { return Ok(()) };
+        let (Some(at), Some((first, last))) = (at, self.range(now)) else { return Ok(()) };
         if at >= first {
             return Ok(());
         }
-        let message =
-            format!("{} lies before the table's range, which begins {}", instant_text(at), instant_text(first));
-        Err(ReaderError::Unknown(message))
+        let [at, first, last] = [at, first, last].map(instant_text);
+        Err(ReaderError::OutsideRange { at, first, last })
     }
 
     /// First and last instant that the table's days cover at `now`.
@@ -154,6 +153,7 @@ impl History {
         now: i64,
     ) -> Result<Found, ReaderError> {
         self.check_span(Some(from), Some(to))?;
+        self.check_range(Some(from), now)?;
         let filter = self.filter(&of, None, Some(to), known_as_of)?;
         let stop = Stop::Changes { of, each: usize::MAX, before: Some(from.saturating_add(1)) };
         self.engine.events(&Question { filter, stop, now }).await
@@ -169,6 +169,7 @@ impl History {
     ) -> Result<Found, ReaderError> {
         self.check_attribute(attribute)?;
         let first = i64::from(day) * DAY_MS;
+        self.check_range(Some(first), now)?;
         let time = self.time(Some(first), Some(first + DAY_MS - 1), known_as_of)?;
         let of = self.value(&self.columns.attribute, attribute)?;
         let filter = Predicate::And(vec![Predicate::equal(&self.columns.attribute, of), time]);

@@ -22,6 +22,7 @@ mod kcl;
 mod kill;
 mod kinesis;
 mod model;
+mod page;
 mod partitions;
 mod poison;
 mod rebuild;

@@ -4,6 +4,7 @@
 //! not run is a failure, never a pass.
 
 pub mod alluvium;
+pub mod browser;
 pub mod bundle;
 pub mod corpus;
 pub mod duck;

@@ -21,7 +21,11 @@ pub fn check(access: &Access, headers: &HeaderMap) -> Result<(), Problem> {
         Access::Token(token) => {
             let given = text(header::AUTHORIZATION.as_str()).and_then(|text| text.strip_prefix("Bearer "));
             let right = given.is_some_and(|given| verify_slices_are_equal(given.as_bytes(), token.as_bytes()).is_ok());
-            right.then_some(()).ok_or_else(|| Problem::new("who", "send the token: `Authorization: Bearer <token>`"))
+            let wants = || {
+                let problem = Problem::new("who", "send the token: `Authorization: Bearer <token>`");
+                problem.with("wants", "token".into())
+            };
+            right.then_some(()).ok_or_else(wants)
         }
         Access::TrustedHeader(name) => {
             let named = text(name).is_some_and(|who| !who.trim().is_empty());

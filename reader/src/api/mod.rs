@@ -3,6 +3,7 @@
 pub mod access;
 mod answers;
 pub mod export;
+mod layout;
 pub mod openapi;
 pub mod parameters;
 pub mod problem;
@@ -76,6 +77,7 @@ pub fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(|| async { Problem::new("method", "see /v1/openapi.json for what can be asked") })
         .layer(from_fn_with_state(app.clone(), guard))
         .route("/healthz", get(|| async { "ok\n" }))
+        .merge(crate::page::router())
         .fallback(|| async { Problem::new("unknown", "no such path: see /v1/openapi.json for what can be asked") })
         .layer(axum::middleware::map_response(harden))
         .with_state(app)

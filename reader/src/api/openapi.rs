@@ -98,7 +98,10 @@ fn responses(route: &Route) -> Value {
     });
     for (_, status, title) in KINDS {
         let problem = json!({"application/problem+json": {"schema": reference("Problem")}});
-        responses[status.to_string()] = json!({"description": title, "content": problem});
+        // Several kinds may share a status: the first says what it is.
+        if responses.get(status.to_string()).is_none() {
+            responses[status.to_string()] = json!({"description": title, "content": problem});
+        }
     }
     responses
 }

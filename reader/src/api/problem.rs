@@ -11,7 +11,7 @@ use crate::plan::columns::Refusal;
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
 /// The kinds of problems, each with its status and title. `docs/openapi.json` lists them.
-pub const KINDS: [(&str, u16, &str); 10] = [
+pub const KINDS: [(&str, u16, &str); 12] = [
     ("question", 400, "the question is wrong"),
     ("who", 401, "nobody says who asks"),
     ("unknown", 404, "there is no such thing"),
@@ -22,6 +22,8 @@ pub const KINDS: [(&str, u16, &str); 10] = [
     ("environment", 503, "a store does not answer as it should"),
     ("late", 504, "no answer in time"),
     ("host", 421, "this name is not served here"),
+    ("unknown-attribute", 404, "there is no such attribute"),
+    ("outside-range", 404, "the lake holds nothing of that time"),
 ];
 
 /// A problem, on its way out.
@@ -37,7 +39,7 @@ impl Problem {
         Problem { kind, detail: detail.into(), more: Vec::new() }
     }
 
-    fn with(mut self, name: &'static str, value: Value) -> Problem {
+    pub fn with(mut self, name: &'static str, value: Value) -> Problem {
         self.more.push((name, value));
         self
     }
@@ -57,6 +59,13 @@ impl From<ReaderError> for Problem {
                 Problem::new("question", detail).with("parameter", Value::String(parameter))
             }
             ReaderError::Unknown(_) => Problem::new("unknown", detail),
+            ReaderError::UnknownAttribute { nearest, .. } => {
+                let problem = Problem::new("unknown-attribute", detail);
+                nearest.map_or(problem.clone(), |near| problem.with("nearest", Value::String(near)))
+            }
+            ReaderError::OutsideRange { first, last, .. } => {
+                Problem::new("outside-range", detail).with("range", json!({"from": first, "to": last}))
+            }
             ReaderError::TooWide(Refusal::TooMany { column, projected, limit, .. }) => Problem::new("too-wide", detail)
                 .with("missing", Value::String(column))
                 .with("folders", json!(projected))

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use super::answers::{about, changes, current, diff, explain, history, plan, sheet, version};
 use super::parameters::Asked;
 use super::reply::Answer;
-use super::{App, openapi};
+use super::{App, layout, openapi};
 use crate::error::ReaderError;
 
 /// Answers one question.
@@ -229,6 +229,20 @@ pub static ROUTES: &[Route] = &[
         parameters: &[query("entity", Kind::Text, "The entity's id.", "us:AAPL"), NAMES, FROM, TO],
         reply: "Plan",
         handler: handler!(plan),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/layout",
+        name: "layout",
+        summary: "What lies in the lake, by day and attribute",
+        doc: "Newest day first: folders, files, bytes, and the share of files that merging would save. Lists what is there, so it also counts files that no query sees.",
+        parameters: &[
+            FROM,
+            TO,
+            query("limit", Kind::Count { default: layout::DAYS, max: layout::DAYS_MAX }, "Most days of the answer.", "30"),
+        ],
+        reply: "Layout",
+        handler: |app, asked| Box::pin(async move { layout::answer(&app, &asked).await }),
     },
     Route {
         method: "GET",

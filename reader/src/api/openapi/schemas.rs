@@ -22,6 +22,7 @@ pub(super) fn all() -> Value {
         })),
         "Changes": changes(),
         "Plan": plan(),
+        "Layout": layout(),
         "Table": table(),
         "Statistics": statistics(),
         "Problem": problem(),
@@ -258,6 +259,30 @@ fn plan() -> Value {
     }))
 }
 
+fn layout() -> Value {
+    let size = json!({
+        "folders": whole(),
+        "files": whole(),
+        "bytes": whole(),
+        "files_needed": {"type": "integer", "minimum": 0, "description": "files that would do"},
+        "small_file_score": {"type": "number", "minimum": 0, "maximum": 1, "description": "share of files that merging would save"},
+    });
+    let unseen = json!({"unseen": {"type": "integer", "minimum": 0, "description": "files that no query sees"}});
+    let cell = object(joined(&[size.clone(), json!({"attribute": text()})]));
+    let own = json!({"day": text(), "attributes": {"type": "array", "items": cell}});
+    let day = object(joined(&[size.clone(), unseen.clone(), own]));
+    let more = json!({
+        "column": text(),
+        "attribute_column": text(),
+        "target_bytes": whole(),
+        "total": object(size),
+        "days": {"type": "array", "items": day},
+        "next": {"type": ["string", "null"], "description": "the newest day that is not shown: the next answer's `to`"},
+        "statistics": reference("Statistics"),
+    });
+    object(joined(&[unseen, more]))
+}
+
 fn table() -> Value {
     let column = object(json!({"name": text(), "type": text(), "comment": optional_text()}));
     let partition = object(json!({
@@ -310,6 +335,9 @@ fn problem() -> Value {
         "missing": {"type": "string", "description": "the column that needs a predicate"},
         "folders": whole(),
         "limit": whole(),
+        "nearest": {"type": "string", "description": "the known name that is nearest to an unknown one"},
+        "range": object(json!({"from": instant(), "to": instant()})),
+        "wants": {"enum": ["token"], "description": "what whoever asks has to send along"},
     });
-    object_with(properties, &["parameter", "missing", "folders", "limit"])
+    object_with(properties, &["parameter", "missing", "folders", "limit", "nearest", "range", "wants"])
 }
