@@ -24,6 +24,7 @@ mod kinesis;
 mod model;
 mod partitions;
 mod poison;
+mod reader;
 mod rebuild;
 mod replay;
 mod replay_losses;
