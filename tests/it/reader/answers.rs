@@ -205,22 +205,30 @@ fn diffs_and_feeds_agree_with_sheets_and_log() {
     let asked = Asked::sp500();
     let (from, to) = ("2015-09-22T14:54:35Z", "2024-01-01T00:33:06Z");
     for entity in ["us:AAPL", "us:MMM", "us:GOOGL", "us:XRX"] {
-        let sheet = |at: &str| asked.reader.get(&format!("/v1/entities/{}?as_of={at}", segment(entity)))["attributes"].clone();
+        let sheet =
+            |at: &str| asked.reader.get(&format!("/v1/entities/{}?as_of={at}", segment(entity)))["attributes"].clone();
         let (before, after) = (sheet(from), sheet(to));
         let pairs = before.as_array().expect("a list").iter().zip(after.as_array().expect("a list"));
         let same = |a: &Value, b: &Value| a["state"] == b["state"] && a["value"] == b["value"];
-        let want: Vec<_> = pairs.filter(|(a, b)| !same(a, b)).map(|(a, b)| json!([a["attribute"], a["value"], b["value"]])).collect();
+        let want: Vec<_> =
+            pairs.filter(|(a, b)| !same(a, b)).map(|(a, b)| json!([a["attribute"], a["value"], b["value"]])).collect();
         let diff = asked.reader.get(&format!("/v1/entities/{}/diff?from={from}&to={to}", segment(entity)));
         let told = diff["changed"].as_array().expect("a list").iter();
         let told: Vec<_> = told.map(|d| json!([d["attribute"], d["before"]["value"], d["after"]["value"]])).collect();
         assert_eq!(told, want, "{entity}");
         assert!(!want.is_empty() || entity == "us:XRX", "{entity} has changed in nine years");
     }
-    let day = asked.histories.values().flatten().find(|e| e.attribute == "headquarters").expect("a change").at[..10].to_string();
+    let day = asked.histories.values().flatten().find(|e| e.attribute == "headquarters").expect("a change").at[..10]
+        .to_string();
     let of_day = |e: &&Logged| e.attribute == "headquarters" && e.at.starts_with(&day);
     let mut want: Vec<_> = asked.histories.values().flatten().filter(of_day).map(|e| e.id.clone()).collect();
     let feed = asked.reader.get(&format!("/v1/attributes/headquarters/changes?date={day}&limit=100000"));
-    let mut told: Vec<_> = feed["events"].as_array().expect("events").iter().map(|e| e["event"].as_str().expect("an id").to_string()).collect();
+    let mut told: Vec<_> = feed["events"]
+        .as_array()
+        .expect("events")
+        .iter()
+        .map(|e| e["event"].as_str().expect("an id").to_string())
+        .collect();
     want.sort();
     told.sort();
     assert_eq!(told, want);

@@ -92,7 +92,8 @@ fn filled(path: &str, operation: &Value, reference: &str) -> String {
 fn queries(operation: &Value) -> (Vec<String>, Vec<String>) {
     let parameters = operation["parameters"].as_array().expect("parameters").iter().filter(|p| p["in"] == "query");
     let (needed, others): (Vec<&Value>, Vec<&Value>) = parameters.partition(|p| p["required"] == true);
-    let pair = |p: &&Value| format!("{}={}", p["name"].as_str().expect("a name"), p["example"].as_str().expect("an example"));
+    let pair =
+        |p: &&Value| format!("{}={}", p["name"].as_str().expect("a name"), p["example"].as_str().expect("an example"));
     (needed.iter().map(pair).collect(), others.iter().map(pair).collect())
 }
 
@@ -100,16 +101,20 @@ fn queries(operation: &Value) -> (Vec<String>, Vec<String>) {
 fn every_route_and_parameter_of_the_document_is_answered_as_it_promises() {
     let (asked, document) = (Asked::sp500(), document());
     assert_eq!(asked.reader.get("/v1/openapi.json"), document);
-    let reference = asked.reader.get(&attribute("us:AAPL", "headquarters"))["reference"].as_str().expect("one").to_string();
+    let reference =
+        asked.reader.get(&attribute("us:AAPL", "headquarters"))["reference"].as_str().expect("one").to_string();
     let mut routes = 0;
     for (path, methods) in document["paths"].as_object().expect("paths") {
         for (method, operation) in methods.as_object().expect("methods") {
             let path = filled(path, operation, &reference);
             let (needed, others) = queries(operation);
-            let with = |more: &[String]| format!("{path}?{}", needed.iter().chain(more).cloned().collect::<Vec<_>>().join("&"));
+            let with = |more: &[String]| {
+                format!("{path}?{}", needed.iter().chain(more).cloned().collect::<Vec<_>>().join("&"))
+            };
             let body = json!({"of": [{"entity": "us:AAPL", "attribute": "name"}]}).to_string();
             let ask = |path: &str| {
-                http::ask(&asked.reader.address, &method.to_uppercase(), path, &[], body.as_bytes()).expect("it answers")
+                http::ask(&asked.reader.address, &method.to_uppercase(), path, &[], body.as_bytes())
+                    .expect("it answers")
             };
             check_answer(&document, operation, &with(&[]), &ask(&with(&[])));
             for one in &others {
@@ -194,7 +199,8 @@ fn exports_hold_what_the_json_says() {
     let path = format!("{}/history?changes_only=false", attribute("us:MMM", "name"));
     let json = asked.reader.get(&path);
     let versions = json["versions"].as_array().expect("versions");
-    let want: Vec<Value> = versions.iter().map(|v| json!({"value": v["value"], "event": v["event"], "since": v["since"]})).collect();
+    let want: Vec<Value> =
+        versions.iter().map(|v| json!({"value": v["value"], "event": v["event"], "since": v["since"]})).collect();
     for (format, reader) in [("csv", "read_csv"), ("ndjson", "read_json"), ("parquet", "read_parquet")] {
         let answer = asked.reader.ask(&format!("{path}&format={format}"), &[]);
         assert_eq!(answer.status, 200);
@@ -203,10 +209,13 @@ fn exports_hold_what_the_json_says() {
         std::fs::write(&file, &answer.body).expect("writable");
         let options = match format {
             "csv" => ", all_varchar = true",
-            "ndjson" => ", format = 'newline_delimited', columns = {value: 'varchar', event: 'varchar', since: 'varchar'}",
+            "ndjson" => {
+                ", format = 'newline_delimited', columns = {value: 'varchar', event: 'varchar', since: 'varchar'}"
+            }
             _ => "",
         };
-        let rows = tests::duck::query(&format!("select value, event, since from {reader}('{}'{options})", file.display()));
+        let rows =
+            tests::duck::query(&format!("select value, event, since from {reader}('{}'{options})", file.display()));
         assert_eq!(rows, want, "{format}");
     }
     let accepted = asked.reader.ask(&path, &[("accept", "text/csv")]);

@@ -115,7 +115,11 @@ fn what_is_too_large_is_refused() {
     asked.reader.refused(&format!("{}/history?from=2020-01-01&to=2019-01-01", attribute("us:AAPL", "name")), 400);
     let of: Vec<Value> = (0..1001).map(|n| json!({"entity": format!("e{n}"), "attribute": "name"})).collect();
     let body = json!({"of": of}).to_string();
-    problem("pairs", &http::ask(&asked.reader.address, "POST", "/v1/current", &[], body.as_bytes()).expect("it answers"), 400);
+    problem(
+        "pairs",
+        &http::ask(&asked.reader.address, "POST", "/v1/current", &[], body.as_bytes()).expect("it answers"),
+        400,
+    );
     let body = vec![b' '; (1 << 20) + 1];
     problem("a body", &http::ask(&asked.reader.address, "POST", "/v1/current", &[], &body).expect("it answers"), 400);
 }
@@ -123,7 +127,8 @@ fn what_is_too_large_is_refused() {
 /// Values that would be a script in a page, a formula in a sheet, a folder in a lake: they come back as the text they are.
 #[test]
 fn hostile_values_are_stored_found_and_told_as_text() {
-    let values = ["<script>alert(document.cookie)</script>", "=HYPERLINK(\"http://evil\")", "../..", "'; --", "a\"b\\c\u{7f}"];
+    let values =
+        ["<script>alert(document.cookie)</script>", "=HYPERLINK(\"http://evil\")", "../..", "'; --", "a\"b\\c\u{7f}"];
     let event = |n: usize, value: &str| {
         let entity = format!("e/{n}/../{value}");
         json!({"event_id": format!("id{n}"), "entity_id": entity, "attribute_name": "name", "op": "set", "value": value, "created_at": "2024-03-01T00:00:00Z"})

@@ -50,10 +50,20 @@ fn late_repeated_and_deleted_events_are_told_where_they_belong() {
         assert_eq!(told(as_of), want, "as of {as_of}");
     }
     let history = asked.reader.get(&format!("{path}/history"));
-    let seen: Vec<_> = history["versions"].as_array().expect("versions").iter().map(|v| json!([v["event"], v["confirmations"]])).collect();
+    let seen: Vec<_> = history["versions"]
+        .as_array()
+        .expect("versions")
+        .iter()
+        .map(|v| json!([v["event"], v["confirmations"]]))
+        .collect();
     assert_eq!(json!(seen), json!([["g", 1], ["f", 0], ["e", 0], ["d", 0], ["b", 0], ["c", 0], ["a", 0]]));
     let part = asked.reader.get(&format!("{path}/history?from=2024-03-03&to=2024-03-08"));
-    let seen: Vec<_> = part["versions"].as_array().expect("versions").iter().map(|v| json!([v["event"], v["previous"]["value"]])).collect();
+    let seen: Vec<_> = part["versions"]
+        .as_array()
+        .expect("versions")
+        .iter()
+        .map(|v| json!([v["event"], v["previous"]["value"]]))
+        .collect();
     assert_eq!(json!(seen), json!([["e", "x"], ["d", "second"], ["b", "between"], ["c", "first"]]));
 }
 

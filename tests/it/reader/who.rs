@@ -9,7 +9,11 @@ const TOKEN: &str = "0123456789-abcdef-0123";
 
 /// A configuration over an empty lake; `reader` are the fields of `[reader]`.
 fn config(lake: &Lake, reader: &str) {
-    let keys = [("created_date", ".created_at | utc_date"), ("attribute_name", ".attribute_name"), ("entity_id_mod", ".entity_id | bucket(10)")];
+    let keys = [
+        ("created_date", ".created_at | utc_date"),
+        ("attribute_name", ".attribute_name"),
+        ("entity_id_mod", ".entity_id | bucket(10)"),
+    ];
     let rules = rules("schemas/tables/attribute_events.toml", &keys);
     std::fs::create_dir_all(lake.file("lake/table")).expect("a folder");
     lake.config(&format!("{rules}\n[reader]\n{reader}"));
