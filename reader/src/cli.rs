@@ -9,7 +9,8 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{App, serve};
+use crate::api::connections::serve;
+use crate::api::{App, router};
 use crate::clock::now_ms;
 use crate::config;
 use crate::error::ReaderError;
@@ -48,7 +49,8 @@ pub async fn execute(cli: &Cli) -> Result<(), ReaderError> {
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
     tracing::info!(%address, %table, lake = app.lake.table.url(), "open http://{address}/ or ask http://{address}/v1/table");
-    serve(listener, app, stop).await.map_err(|e| failed(&e))
+    serve(listener, router(app), stop).await;
+    Ok(())
 }
 
 fn stop_on_signals(stop: CancellationToken) -> Result<(), ReaderError> {

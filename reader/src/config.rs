@@ -18,7 +18,7 @@ use schemas::table::TableSpec;
 use crate::error::ReaderError;
 use crate::plan::Layout;
 pub use columns::Columns;
-pub use settings::{Access, FIELDS, Limits, ReaderSettings};
+pub use settings::{Access, FIELDS, LISTEN, Limits, ReaderSettings};
 use text::Text;
 
 /// Version of the configuration that this program reads.

@@ -57,7 +57,8 @@ impl History {
     pub async fn current(&self, of: Vec<Attribute>, moment: Moment, now: i64) -> Result<Found, ReaderError> {
         self.check_range(moment.as_of, now)?;
         let filter = self.filter(&of, None, moment.as_of, moment.known_as_of)?;
-        self.engine.events(&Question { filter, stop: Stop::Changes { of, each: 2, before: None }, now }).await
+        let stop = Stop::Changes { of, each: 2, before: None };
+        self.engine.events(&Question::all(filter, now).until(stop)).await
     }
 
     /// All attributes of an entity, or those named.
@@ -124,12 +125,10 @@ impl History {
         let each = page.limit.saturating_add(2);
         let stop = match page.changes_only {
             true => Stop::Changes { of: vec![of.clone()], each, before: page.from },
-            false => Stop::Rows(each),
+            false => Stop::Rows { wanted: each, before: page.from },
         };
-        let mut found = self.engine.events(&Question { filter, stop, now }).await?;
-        if let Some(after) = page.after {
-            found.events.retain(|event| after.is_after(event));
-        }
+        let question = Question { behind: page.after.cloned(), ..Question::all(filter, now).until(stop) };
+        let found = self.engine.events(&question).await?;
         let mut all = versions(&of_attribute(&found.events, of), page.changes_only);
         if let (Some(after), Some(last)) = (page.after, all.last_mut()) {
             last.until = Some(after.at);
@@ -156,7 +155,7 @@ impl History {
         self.check_range(Some(from), now)?;
         let filter = self.filter(&of, None, Some(to), known_as_of)?;
         let stop = Stop::Changes { of, each: usize::MAX, before: Some(from.saturating_add(1)) };
-        self.engine.events(&Question { filter, stop, now }).await
+        self.engine.events(&Question::all(filter, now).until(stop)).await
     }
 
     /// The changes of an attribute on a day, of all entities.
@@ -173,13 +172,13 @@ impl History {
         let time = self.time(Some(first), Some(first + DAY_MS - 1), known_as_of)?;
         let of = self.value(&self.columns.attribute, attribute)?;
         let filter = Predicate::And(vec![Predicate::equal(&self.columns.attribute, of), time]);
-        self.engine.events(&Question { filter, stop: Stop::Never, now }).await
+        self.engine.events(&Question::all(filter, now)).await
     }
 
     /// One event.
     pub async fn version(&self, of: &Attribute, reference: &Reference, now: i64) -> Result<Found, ReaderError> {
         let filter = self.filter(std::slice::from_ref(of), Some(reference.at), Some(reference.at), None)?;
-        let mut found = self.engine.events(&Question { filter, stop: Stop::Never, now }).await?;
+        let mut found = self.engine.events(&Question::all(filter, now)).await?;
         found.events.retain(|event| reference.is_of(event));
         Ok(found)
     }
@@ -197,7 +196,7 @@ impl History {
                 names.iter().map(|name| self.value(&self.columns.attribute, name)).collect();
             all.push(Predicate::any_of(&self.columns.attribute, values?));
         }
-        self.engine.plan(&Question { filter: Predicate::And(all), stop: Stop::Never, now }).await
+        self.engine.plan(&Question::all(Predicate::And(all), now)).await
     }
 
     fn filter(

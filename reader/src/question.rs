@@ -6,11 +6,14 @@ use serde::Serialize;
 
 use crate::event::Event;
 use crate::predicate::Predicate;
+use crate::reference::Reference;
 
 /// Rows that are wanted, and when enough of them are there.
 #[derive(Debug, Clone)]
 pub struct Question {
     pub filter: Predicate,
+    /// Only events that come before this one.
+    pub behind: Option<Reference>,
     pub stop: Stop,
     /// Milliseconds since the epoch: what `NOW` means in the table's rules.
     pub now: i64,
@@ -23,8 +26,8 @@ pub enum Stop {
     Never,
     /// Each of these has so many changes, or an event before an instant: what it was then is known.
     Changes { of: Vec<Attribute>, each: usize, before: Option<i64> },
-    /// There are so many rows.
-    Rows(usize),
+    /// There are so many rows, or one before an instant.
+    Rows { wanted: usize, before: Option<i64> },
 }
 
 /// An attribute of an entity.
@@ -121,12 +124,32 @@ pub struct FolderSize {
     pub bytes: u64,
 }
 
+impl Question {
+    /// All rows that a filter is true of.
+    pub fn all(filter: Predicate, now: i64) -> Question {
+        Question { filter, behind: None, stop: Stop::Never, now }
+    }
+
+    /// As many as this takes.
+    pub fn until(self, stop: Stop) -> Question {
+        Question { stop, ..self }
+    }
+
+    /// Whether an event is among those that are wanted, as far as no filter says.
+    pub fn wants(&self, event: &Event) -> bool {
+        self.behind.as_ref().is_none_or(|behind| behind.is_after(event))
+    }
+}
+
 impl Stop {
     /// Whether the events so far, in order and all of the newest time, are enough.
     pub fn is_reached(&self, events: &[Event]) -> bool {
         match self {
             Stop::Never => false,
-            Stop::Rows(wanted) => events.len() >= *wanted,
+            Stop::Rows { wanted, before } => {
+                let oldest = events.first().map(|event| event.at);
+                events.len() >= *wanted || before.zip(oldest).is_some_and(|(before, oldest)| oldest < before)
+            }
             Stop::Changes { of, each, before } => {
                 let seen = seen(events);
                 of.iter().all(|attribute| {

@@ -25,6 +25,7 @@ mod model;
 mod page;
 mod partitions;
 mod poison;
+mod reader;
 mod rebuild;
 mod replay;
 mod replay_losses;

@@ -25,6 +25,7 @@ pub mod log;
 pub mod loose_store;
 pub mod numbered;
 pub mod pipeline;
+pub mod reader;
 pub mod s3;
 pub mod tmpfs;
 pub mod tools;

@@ -2,6 +2,7 @@
 
 pub mod access;
 mod answers;
+pub mod connections;
 pub mod export;
 mod layout;
 pub mod openapi;
@@ -22,8 +23,6 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, get, on};
 use futures::FutureExt;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use crate::config::{Access, Config};
 use crate::engine::Engine;
@@ -146,9 +145,4 @@ async fn answer(
 
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_string)
-}
-
-/// Serves until `stop` is cancelled; answers under way are finished.
-pub async fn serve(listener: TcpListener, app: Arc<App>, stop: CancellationToken) -> std::io::Result<()> {
-    axum::serve(listener, router(app)).with_graceful_shutdown(stop.cancelled_owned()).await
 }

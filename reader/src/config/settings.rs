@@ -36,7 +36,7 @@ pub const FIELDS: [&str; 17] = [
 pub(super) const TOKEN_CHARS_MIN: usize = 16;
 
 /// Where it listens unless told otherwise.
-pub(super) const LISTEN: &str = "127.0.0.1:9470";
+pub const LISTEN: &str = "127.0.0.1:9470";
 
 /// What `[reader]` comes to.
 #[derive(Debug, Clone)]

@@ -117,6 +117,7 @@ impl Engine for LakeEngine {
             }
             let began = Instant::now();
             events.extend(self.scan.events(wave, &question.filter, events.len(), &mut statistics).await?);
+            events.retain(|event| question.wants(event));
             events = ordered(events);
             statistics.scan_ms += milliseconds(began);
             if stop.is_reached(&events) && !walk.is_over() {

@@ -22,7 +22,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 fn question(filter: Predicate, stop: Stop) -> Question {
-    Question { filter, stop, now: now() }
+    Question::all(filter, now()).until(stop)
 }
 
 fn told(events: &[Event]) -> Vec<(String, String, i64, Option<String>)> {
