@@ -22,7 +22,7 @@ pub enum ReaderError {
     #[error("unknown attribute `{name}`{}", nearest.as_ref().map(|near| format!("; the nearest is `{near}`")).unwrap_or_default())]
     UnknownAttribute { name: String, nearest: Option<String> },
     /// A time that no folder of the table can hold: not the same as never having had a value.
-    #[error("{at} lies outside the table's range, which goes from {first} to {last}")]
+    #[error("{at} lies {} the table's range, which goes from {first} to {last}", if at < first { "before" } else { "behind" })]
     OutsideRange { at: String, first: String, last: String },
     /// The question reads more than one question may: the asker narrows it.
     #[error(transparent)]

@@ -98,11 +98,15 @@ impl History {
     /// A time before all that the table can hold tells nothing, and is not the same as never having had a value.
     fn check_range(&self, at: Option<i64>, now: i64) -> Result<(), ReaderError> {
         let (Some(at), Some((first, last))) = (at, self.range(now)) else { return Ok(()) };
-        if at >= first {
-            return Ok(());
+        if at >= first { Ok(()) } else { Err(outside(at, (first, last))) }
+    }
+
+    /// A day behind the range holds nothing either: unlike "as of", it asks for what happened then.
+    fn check_day(&self, at: i64, now: i64) -> Result<(), ReaderError> {
+        match self.range(now) {
+            Some(range) if at < range.0 || at > range.1 => Err(outside(at, range)),
+            _ => Ok(()),
         }
-        let [at, first, last] = [at, first, last].map(instant_text);
-        Err(ReaderError::OutsideRange { at, first, last })
     }
 
     /// First and last instant that the table's days cover at `now`.
@@ -168,7 +172,7 @@ impl History {
     ) -> Result<Found, ReaderError> {
         self.check_attribute(attribute)?;
         let first = i64::from(day) * DAY_MS;
-        self.check_range(Some(first), now)?;
+        self.check_day(first, now)?;
         let time = self.time(Some(first), Some(first + DAY_MS - 1), known_as_of)?;
         let of = self.value(&self.columns.attribute, attribute)?;
         let filter = Predicate::And(vec![Predicate::equal(&self.columns.attribute, of), time]);
@@ -257,6 +261,11 @@ impl History {
             format!("lies {days} days before `to`, {limit} is the limit: begin at {at_most}"),
         ))
     }
+}
+
+fn outside(at: i64, (first, last): (i64, i64)) -> ReaderError {
+    let [at, first, last] = [at, first, last].map(instant_text);
+    ReaderError::OutsideRange { at, first, last }
 }
 
 /// What a dry run is of.

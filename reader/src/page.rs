@@ -116,7 +116,10 @@ mod tests {
     fn a_browser_that_has_a_file_is_not_sent_it_again() {
         let file = &FILES[0];
         let fresh = file.respond(&HeaderMap::new());
-        assert_eq!((fresh.status(), &fresh.headers()[header::CONTENT_SECURITY_POLICY]), (StatusCode::OK, &HeaderValue::from_static(POLICY)));
+        assert_eq!(
+            (fresh.status(), &fresh.headers()[header::CONTENT_SECURITY_POLICY]),
+            (StatusCode::OK, &HeaderValue::from_static(POLICY))
+        );
         let asked = HeaderMap::from_iter([(header::IF_NONE_MATCH, fresh.headers()[header::ETAG].clone())]);
         assert_eq!(file.respond(&asked).status(), StatusCode::NOT_MODIFIED);
     }
@@ -125,12 +128,25 @@ mod tests {
     #[test]
     fn nothing_is_written_into_markup_and_nothing_comes_from_elsewhere() {
         for file in &FILES {
-            for wrong in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "style=\"", " onclick="] {
+            for wrong in [
+                "innerHTML",
+                "outerHTML",
+                "insertAdjacentHTML",
+                "document.write",
+                "eval(",
+                "new Function",
+                "style=\"",
+                " onclick=",
+            ] {
                 assert!(!file.text.contains(wrong), "{wrong} in {}", file.path);
             }
             let namespace = "http://www.w3.org/2000/svg";
             let text = file.text.replace(namespace, "");
-            assert!(!text.contains("http://") && !text.contains("https://") && !text.contains("//cdn"), "{}", file.path);
+            assert!(
+                !text.contains("http://") && !text.contains("https://") && !text.contains("//cdn"),
+                "{}",
+                file.path
+            );
         }
         assert!(!FILES[0].text.contains("<script>") && !FILES[0].text.contains("<style"));
     }

@@ -66,13 +66,16 @@ fn reader(lake: &Lake, name: &str, access: &str) -> Reader {
     let address = loopback();
     let config = lake.file(&format!("{name}.toml"));
     let text = std::fs::read_to_string(lake.file("alluvium.toml")).expect("the lake's config");
-    std::fs::write(&config, format!("{text}\n[reader]\nlisten = \"{address}\"\n{access}")).expect("the folder is writable");
+    std::fs::write(&config, format!("{text}\n[reader]\nlisten = \"{address}\"\n{access}"))
+        .expect("the folder is writable");
     let log = File::create(lake.file(&format!("{name}.log"))).expect("a log file");
     let mut command = Command::new(root().join("infra/local/with-parent"));
     command.arg(alluvium::binary().with_file_name("alluvium-reader")).arg("--config").arg(&config);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
     let child = command.spawn().expect("the reader starts");
-    wait_for("the reader to answer", START_SECONDS, || matches!(http::get(&address, "/healthz"), Ok((200, _))).then_some(()));
+    wait_for("the reader to answer", START_SECONDS, || {
+        matches!(http::get(&address, "/healthz"), Ok((200, _))).then_some(())
+    });
     Reader { address, _child: child }
 }
 
@@ -104,7 +107,8 @@ fn fold(entity: &str) -> BTreeMap<String, Vec<Change>> {
 
 /// The last value of each attribute on that day.
 fn at(entity: &str, day: &str) -> BTreeMap<String, Option<String>> {
-    let last = |changes: Vec<Change>| changes.into_iter().rfind(|(since, _)| &since[..10] <= day).map(|(_, value)| value);
+    let last =
+        |changes: Vec<Change>| changes.into_iter().rfind(|(since, _)| &since[..10] <= day).map(|(_, value)| value);
     fold(entity).into_iter().filter_map(|(name, changes)| Some((name, last(changes)?))).collect()
 }
 
@@ -162,10 +166,13 @@ fn two_dates_differ_where_the_log_says_so() {
 #[test]
 fn evidence_holds_the_raw_record_byte_for_byte() {
     let of = |id: &str, entity: &str, attribute: &str| json!({"entity": entity, "attribute": attribute, "record": record_of(id)});
-    play("evidence", json!({"of": [
-        of("x1", "test:hostile", "name"),
-        of("e369331b3f5a61233cb1", "us:AAPL", "name"),
-    ]}));
+    play(
+        "evidence",
+        json!({"of": [
+            of("x1", "test:hostile", "name"),
+            of("e369331b3f5a61233cb1", "us:AAPL", "name"),
+        ]}),
+    );
 }
 
 #[test]
@@ -176,7 +183,9 @@ fn the_sheet_has_every_attribute_with_its_age_in_words() {
 #[test]
 fn the_feed_has_a_days_changes() {
     let (day, attribute) = ("2024-12-10", "company");
-    let on = |event: &Value| event["attribute_name"] == attribute && event["created_at"].as_str().is_some_and(|at| at.starts_with(day));
+    let on = |event: &Value| {
+        event["attribute_name"] == attribute && event["created_at"].as_str().is_some_and(|at| at.starts_with(day))
+    };
     play("feed", json!({"attribute": attribute, "day": day, "events": events().iter().filter(|e| on(e)).count()}));
 }
 
@@ -184,7 +193,10 @@ fn the_feed_has_a_days_changes() {
 fn storage_counts_what_lies_on_the_disk() {
     let lake = &served().lake;
     let (day, attribute) = ("2024-12-08", "name");
-    play("storage", json!({"day": day, "attribute": attribute, "files": files_of(lake, day, attribute), "unseen_day": "2024-03-02"}));
+    play(
+        "storage",
+        json!({"day": day, "attribute": attribute, "files": files_of(lake, day, attribute), "unseen_day": "2024-03-02"}),
+    );
 }
 
 #[test]
@@ -227,10 +239,15 @@ fn files_of_the_page_are_tagged_and_may_do_nothing_else() {
     };
     let policy = "content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
         img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'\r\n";
-    for (path, media_type) in [("/", "text/html"), ("/page/main.js", "text/javascript"), ("/page/style.css", "text/css")] {
+    for (path, media_type) in
+        [("/", "text/html"), ("/page/main.js", "text/javascript"), ("/page/style.css", "text/css")]
+    {
         let fresh = head(path, "");
         assert!(fresh.starts_with("http/1.1 200") && fresh.contains(policy), "{fresh}");
-        assert!(fresh.contains(&format!("content-type: {media_type}")) && fresh.contains("x-content-type-options: nosniff"), "{fresh}");
+        assert!(
+            fresh.contains(&format!("content-type: {media_type}")) && fresh.contains("x-content-type-options: nosniff"),
+            "{fresh}"
+        );
         let tag = fresh.lines().find_map(|line| line.strip_prefix("etag: ")).expect("a tag");
         assert!(head(path, &format!("if-none-match: {tag}\r\n")).starts_with("http/1.1 304"), "{path}");
     }

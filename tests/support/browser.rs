@@ -19,11 +19,15 @@ pub struct Browser {
 /// Where there is none: panics with the reason if `ALLUVIUM_PAGE=required`, else prints it and gives nothing.
 pub fn browser(test: &str) -> Option<Browser> {
     let library = tools::folder().join("browser/node_modules/playwright-core");
-    let chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].map(PathBuf::from).into_iter().find(|p| p.exists());
+    let chromium =
+        ["/usr/bin/chromium", "/usr/bin/chromium-browser"].map(PathBuf::from).into_iter().find(|p| p.exists());
     match chromium.filter(|_| library.is_dir()) {
         Some(chromium) => Some(Browser { library, chromium }),
         None => {
-            let reason = format!("{test} DID NOT RUN: no Chromium, or no {}; `bash infra/page/setup` fetches them", library.display());
+            let reason = format!(
+                "{test} DID NOT RUN: no Chromium, or no {}; `bash infra/page/setup` fetches them",
+                library.display()
+            );
             assert!(!required(), "{reason}");
             eprintln!("{reason}");
             None

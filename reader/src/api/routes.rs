@@ -239,7 +239,12 @@ pub static ROUTES: &[Route] = &[
         parameters: &[
             FROM,
             TO,
-            query("limit", Kind::Count { default: layout::DAYS, max: layout::DAYS_MAX }, "Most days of the answer.", "30"),
+            query(
+                "limit",
+                Kind::Count { default: layout::DAYS, max: layout::DAYS_MAX },
+                "Most days of the answer.",
+                "30",
+            ),
         ],
         reply: "Layout",
         handler: |app, asked| Box::pin(async move { layout::answer(&app, &asked).await }),
