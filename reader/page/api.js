@@ -84,12 +84,12 @@ function token(wrong) {
     byId('token_wrong').textContent = wrong ? 'This token is not the right one.' : '';
     sessionStorage.removeItem(KEPT);
     input.value = '';
-    // Without a token there is nothing to see behind the dialog.
-    const stay = (event) => event.preventDefault();
-    dialog.addEventListener('cancel', stay);
+    // Without a token there is nothing to see behind the dialog: closed by Escape, it comes back.
+    const stay = () => dialog.showModal();
+    dialog.addEventListener('close', stay);
     form.addEventListener('submit', () => {
       sessionStorage.setItem(KEPT, input.value.trim());
-      dialog.removeEventListener('cancel', stay);
+      dialog.removeEventListener('close', stay);
       asking = null;
       resolve();
     }, { once: true });

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use serde_json::{Value, json};
 use tests::alluvium::{self, Lake, Place, Running, attribute_events, loopback};
 use tests::browser::browser;
-use tests::{corpus, http, root, wait_for};
+use tests::{corpus, file, http, root, wait_for};
 
 use crate::clients::intake_source;
 
@@ -20,6 +20,9 @@ const TOKEN: &str = "a-token-of-these-tests";
 
 /// Seconds a reader may take until it answers.
 const START_SECONDS: u64 = 60;
+
+/// The README's picture is in every clone.
+const PICTURE_BYTES_MAX: usize = 300_000;
 
 /// A lake and two readers of it: one for whoever asks, one for those with the token.
 struct Served {
@@ -222,6 +225,19 @@ fn every_view_can_be_used_by_everyone() {
 #[test]
 fn the_token_is_asked_for_once() {
     play("token", json!({"closed": format!("http://{}", served().closed.address), "token": TOKEN}));
+}
+
+/// `UPDATE_GOLDEN=1` takes it anew.
+#[test]
+fn the_readmes_picture_is_of_the_page() {
+    let committed = file("docs/reader.png");
+    let path = match std::env::var_os("UPDATE_GOLDEN") {
+        Some(_) => committed.clone(),
+        None => served().lake.file("reader.png"),
+    };
+    play("picture", json!({"entity": "us:AAPL", "attribute": "industry", "path": path}));
+    let picture = std::fs::read(&committed).expect("the picture is committed");
+    assert!(picture.starts_with(b"\x89PNG") && picture.len() < PICTURE_BYTES_MAX, "{} bytes", picture.len());
 }
 
 /// Not what a browser makes of it, but what it is told.

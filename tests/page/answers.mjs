@@ -42,6 +42,14 @@ export async function keyboard({ visit, facts }) {
   for (const said of ['working out where to look', 'reading files', 'Partitions the rules allow', 'of them with files', 'Cost of the requests']) assert.ok(panel.includes(said), said);
 }
 
+/** The picture in the README. */
+export async function picture({ visit, facts }) {
+  const page = await visit({ viewport: { width: 1080, height: 980 }, colorScheme: 'light' });
+  await open(page, facts.base, { entity: facts.entity, attribute: facts.attribute });
+  await page.click('.panel > summary >> nth=0');
+  await page.screenshot({ path: facts.path });
+}
+
 export async function timeline({ visit, facts }) {
   const page = await visit();
   for (const [attribute, changes] of Object.entries(facts.attributes)) {
