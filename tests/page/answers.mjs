@@ -175,12 +175,12 @@ export async function storage({ visit, facts }) {
   assert.equal(await (await cell(facts.day)).textContent(), String(facts.files));
   assert.match(await (await cell(facts.day)).getAttribute('title'), /files?, .* (kB|bytes), \d+ % could be merged away/);
   assert.match(await page.textContent('.figures'), /1 files that no query sees/);
-  await page.click('text=Size');
+  await page.click('main nav a:text-is("Size")');
   await page.waitForFunction(() => location.search.includes('measure=bytes'));
   await settled(page);
   assert.match(await (await cell(facts.day)).textContent(), /kB|bytes/);
   await open(page, facts.base, { view: 'storage', days: '1', to: facts.unseen_day });
   assert.deepEqual(await texts(page, '.grid tbody th'), [facts.unseen_day]);
-  await page.click('text=Older days');
+  await page.click('main a:has-text("Older days")');
   await page.waitForFunction((day) => !location.search.includes(`to=${day}`), facts.unseen_day);
 }

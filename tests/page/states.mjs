@@ -98,7 +98,7 @@ async function away(page, { base }) {
   await page.waitForSelector('[data-kind=problem]');
   assert.match(await page.textContent('main'), /does not answer/);
   await page.unroute('**/v1/entities/**');
-  await page.click('text=Try again');
+  await page.click('main button:text-is("Try again")');
   await page.waitForSelector('.card.set');
 }
 
