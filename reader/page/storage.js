@@ -79,5 +79,5 @@ function grid(layout, measure) {
   const head = [layout.column, ...names.map((name) => name || 'all'), 'all'].map((name) => el('th', { scope: 'col' }, name));
   const rows = layout.days.map((day) => el('tr', {}, el('th', { scope: 'row' }, day.day), names.map((name) => cell(day, name)), el('td', { class: 'sum' }, measure.text(day))));
   return el('div', { class: 'scroll', role: 'region', tabindex: '0', 'aria-label': 'Days by attributes, scrolls sideways' },
-    el('table', { class: 'grid' }, el('caption', {}, `${measure.name} by day and attribute; the darker, the more`), el('thead', {}, el('tr', {}, head)), el('tbody', {}, rows)));
+    el('table', { class: 'grid' }, el('caption', {}, `${measure.name} by day and attribute; the stronger the shade, the more`), el('thead', {}, el('tr', {}, head)), el('tbody', {}, rows)));
 }
