@@ -83,7 +83,7 @@ pub(super) async fn answer(app: &App, asked: &Asked) -> Result<Answer, ReaderErr
     let (mut shown, mut statistics) = (Vec::with_capacity(days.len()), Statistics::default());
     for chunk in days.chunks(DAYS_AT_ONCE) {
         let folders: Vec<String> = chunk.iter().map(|(_, folder)| folder.clone()).collect();
-        for ((value, _), files) in chunk.iter().zip(app.lake.table.list_all(&folders).await?) {
+        for ((value, _), files) in chunk.iter().zip(app.lake.table.list_all(folders).await?) {
             count(&mut statistics, &files);
             shown.push((value.clone(), day(app, &files, asked.now)));
         }
