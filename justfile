@@ -32,6 +32,10 @@ instructions *args:
 kcl *args:
     bash infra/kcl/setup && ALLUVIUM_KCL=required bash infra/local/test --package tests kcl {{args}}
 
+# the reader's page in Chromium: installs both and fails where they cannot be had
+page *args:
+    bash infra/page/setup && ALLUVIUM_PAGE=required bash infra/local/test --package tests page:: {{args}}
+
 # fuzz targets, each for some seconds; needs the nightly compiler
 fuzz *args:
     bash infra/local/fuzz {{args}}

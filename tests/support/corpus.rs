@@ -38,6 +38,18 @@ pub fn wikipedia() -> &'static [Vec<u8>] {
     EVENTS.get_or_init(|| lines(&wikipedia_path()))
 }
 
+/// History of the CNCF landscape, one JSON text each, in file order.
+pub fn cncf() -> &'static [Vec<u8>] {
+    static EVENTS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    EVENTS.get_or_init(|| lines(&file("tests/corpus/cncf/landscape_events.ndjson.gz")))
+}
+
+/// What two companies have filed, one JSON text each, in file order.
+pub fn sec() -> &'static [Vec<u8>] {
+    static EVENTS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    EVENTS.get_or_init(|| lines(&file("tests/corpus/sec/companyfacts_AAPL_SNOW.ndjson.gz")))
+}
+
 /// The JSONTestSuite's texts by file name: `y_` must parse, `n_` must not, `i_` either.
 pub fn json_test_suite() -> Vec<(String, Vec<u8>)> {
     let folder = file("tests/corpus/JSONTestSuite/test_parsing");

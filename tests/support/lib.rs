@@ -4,6 +4,7 @@
 //! not run is a failure, never a pass.
 
 pub mod alluvium;
+pub mod browser;
 pub mod bundle;
 pub mod corpus;
 pub mod duck;
@@ -24,6 +25,7 @@ pub mod log;
 pub mod loose_store;
 pub mod numbered;
 pub mod pipeline;
+pub mod reader;
 pub mod s3;
 pub mod tmpfs;
 pub mod tools;

@@ -38,6 +38,10 @@ pub(super) async fn summary(lake: &Lake, dir: &Path, config: &Path, events: usiz
     ));
     line(format!("  alluvium ddl --config {config} --dialect athena     (or trino, spark, duckdb, glue)"));
     line(format!("  echo '{{\"created_at\":\"2030-01-01T00:00:00Z\"}}' | alluvium explain --config {config}"));
+    line(String::new());
+    line("ask it why:".into());
+    line(format!("  alluvium-reader --config {config}"));
+    line("  curl http://127.0.0.1:9470/v1/entities/us:AAPL/attributes/name".into());
     Ok(out)
 }
 

@@ -5,6 +5,7 @@
 
 mod intake;
 mod kcl;
+mod reader;
 
 use Fallback::{Absent, Default, Required};
 
@@ -438,6 +439,7 @@ pub static SECTIONS: &[Section] = &[
             "Address and port, or `off`. Read-only; open it to other machines only where that is wanted.",
         )],
     },
+    reader::SECTION,
 ];
 
 /// The section of this name, or the one that `section.<name>` is one of.

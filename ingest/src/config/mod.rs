@@ -3,7 +3,6 @@
 //! Every problem is reported, each as `file:line: what is wrong; what to write instead`. Fields are declared in [`fields`].
 
 pub mod docs;
-pub mod env;
 pub mod fields;
 mod intake;
 mod source;
@@ -22,7 +21,7 @@ use schemas::table::TableSpec;
 use writer::settings::{ArchiveSettings, BufferSettings, LakeSettings};
 
 use crate::keys::{Budget, Keys};
-pub use env::Lookup;
+pub use schemas::env::Lookup;
 pub use source::SourceConfig;
 use typed::{Key, Typed};
 use value::Value;

@@ -9,9 +9,9 @@ use schemas::problem::{Problem, line_of, nearest};
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::env::{self, Lookup};
 use super::fields::{Fallback, Field, Kind, Need, SECTIONS, Section, VERSION, section};
 use super::value::{self, Value};
+use schemas::env::{self, Lookup};
 
 /// What was typed, as far as it is right.
 #[derive(Debug, Default)]

@@ -1,10 +1,12 @@
 //! Text to a value of a field's kind: sizes, durations, addresses, places, instants. Pure.
 
 use std::net::SocketAddr;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use schemas::instant;
+use schemas::place::place;
+pub use schemas::quantity::{duration, size};
 use schemas::table::Compression;
 use url::Url;
 
@@ -108,43 +110,6 @@ fn limited<T: PartialOrd>(value: T, min: T, max: T, text: (&str, &str)) -> Resul
     Ok(value)
 }
 
-const SIZE_UNITS: [(&str, u64); 10] = [
-    ("B", 1),
-    ("kB", 1_000),
-    ("KB", 1_000),
-    ("MB", 1_000_000),
-    ("GB", 1_000_000_000),
-    ("TB", 1_000_000_000_000),
-    ("KiB", 1 << 10),
-    ("MiB", 1 << 20),
-    ("GiB", 1 << 30),
-    ("TiB", 1 << 40),
-];
-
-/// Bytes: a whole number and a unit, `128 MiB`. KiB, MiB, GiB and TiB are powers of 1024; kB, MB, GB and TB of 1000.
-pub fn size(text: &str) -> Result<u64, String> {
-    let want =
-        "is no size; write a whole number and a unit (B, kB, MB, GB, TB, KiB, MiB, GiB, TiB) such as \"128 MiB\"";
-    with_unit(text, &SIZE_UNITS).ok_or_else(|| want.to_string())
-}
-
-const TIME_UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("min", 60_000), ("h", 3_600_000)];
-
-/// A duration: a whole number and a unit, `300 s`.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let want = "is no duration; write a whole number and a unit (ms, s, min, h) such as \"300 s\"";
-    with_unit(text, &TIME_UNITS).map(Duration::from_millis).ok_or_else(|| want.to_string())
-}
-
-fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
-    let text = text.trim();
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '_')?;
-    let (number, unit) = text.split_at(end);
-    let number: u64 = number.replace('_', "").parse().ok()?;
-    let (_, factor) = units.iter().find(|(name, _)| *name == unit.trim())?;
-    number.checked_mul(*factor)
-}
-
 fn address(text: &str, off: bool) -> Result<SocketAddr, String> {
     let or_off = if off { ", or \"off\"" } else { "" };
     text.parse().map_err(|_| format!("is no address; write ip:port such as \"127.0.0.1:4573\"{or_off}"))
@@ -163,71 +128,6 @@ fn http_url(text: &str) -> Result<String, String> {
         return Err("has a user or password in it; credentials come from the environment or a role".into());
     }
     Ok(text.to_string())
-}
-
-const PLACE_WANT: &str = "write s3://bucket/prefix/, file:///absolute/folder/ or a path";
-
-/// A place as a URL that ends in `/`.
-fn place(text: &str, folder: &Path) -> Result<String, String> {
-    match text.split_once("://") {
-        _ if text.is_empty() => Err(format!("is empty; {PLACE_WANT}")),
-        Some(("s3", rest)) => s3_place(rest),
-        Some(("file", _)) => {
-            let path = Url::parse(text).ok().and_then(|url| url.to_file_path().ok());
-            let path =
-                path.ok_or("is no folder of this machine; write file:///absolute/folder/, with three slashes")?;
-            local_place(&path)
-        }
-        Some(_) => Err(format!("is in a store this version does not know; {PLACE_WANT}")),
-        None => local_place(&folder.join(text)),
-    }
-}
-
-/// Longest prefix of a bucket, in bytes: with the longest partition path and a file's name a key stays within S3's 1,024.
-const S3_PREFIX_MAX: usize = 1024 - schemas::hive::PATH_MAX - 64;
-
-fn s3_place(rest: &str) -> Result<String, String> {
-    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    if bucket.is_empty() || !bucket.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')) {
-        return Err("names no bucket; write s3://bucket/prefix/".into());
-    }
-    let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
-    if prefix.is_empty() {
-        return Ok(format!("s3://{bucket}/"));
-    }
-    if prefix.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
-        return Err("has an empty segment, `.` or `..` in its prefix; write s3://bucket/prefix/".into());
-    }
-    if prefix.chars().any(|c| c.is_control() || "?#\\%*{}".contains(c)) {
-        return Err("has one of ?#\\%*{} or a control character in its prefix; write s3://bucket/prefix/".into());
-    }
-    if prefix.len() > S3_PREFIX_MAX {
-        let length = prefix.len();
-        return Err(format!(
-            "has a prefix of {length} bytes; write one of at most {S3_PREFIX_MAX}: S3 keys end at 1,024"
-        ));
-    }
-    Ok(format!("s3://{bucket}/{prefix}/"))
-}
-
-fn local_place(path: &Path) -> Result<String, String> {
-    let url = Url::from_directory_path(without_dots(path)).map_err(|()| "is no absolute path".to_string())?;
-    Ok(url.to_string())
-}
-
-/// The path with `.` and `..` resolved by their text: two spellings of one folder must compare equal.
-fn without_dots(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                out.pop();
-            }
-            part => out.push(part),
-        }
-    }
-    out
 }
 
 fn start(text: &str) -> Result<StartSetting, String> {

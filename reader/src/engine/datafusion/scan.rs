@@ -1,0 +1,80 @@
+//! One wave: its files through DataFusion to events.
+
+use std::sync::Arc;
+
+use datafusion::common::DataFusionError;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::SessionContext;
+use futures::StreamExt;
+
+use super::filters::expression;
+use super::rows::Rows;
+use super::table::{LakeTable, schema_of};
+use super::walk::Listed;
+use crate::config::Columns;
+use crate::error::ReaderError;
+use crate::event::Event;
+use crate::lake::{Lake, one_line};
+use crate::plan::Layout;
+use crate::predicate::Predicate;
+use crate::question::Statistics;
+
+/// What every wave is read with.
+pub(super) struct Scan {
+    pub(super) context: SessionContext,
+    pub(super) layout: Arc<Layout>,
+    pub(super) lake: Lake,
+    pub(super) columns: Columns,
+    /// Rows of one question at most.
+    pub(super) rows_max: u64,
+}
+
+impl std::fmt::Debug for Scan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Scan({:?})", self.lake.table)
+    }
+}
+
+impl Scan {
+    /// The rows of these files that the filter is true of. `before`: how many the question has already.
+    pub(super) async fn events(
+        &self,
+        wave: Vec<Listed>,
+        filter: &Predicate,
+        before: usize,
+        statistics: &mut Statistics,
+    ) -> Result<Vec<Event>, ReaderError> {
+        let plan = self.physical(wave, filter).await.map_err(|e| self.failed(e))?;
+        let rows = Rows { columns: &self.columns, spec: &self.layout.spec };
+        let mut stream = execute_stream(plan.clone(), self.context.task_ctx()).map_err(|e| self.failed(e))?;
+        let mut events = Vec::new();
+        while let Some(batch) = stream.next().await {
+            let batch = batch.map_err(|e| self.failed(e))?;
+            if (before + events.len() + batch.num_rows()) as u64 > self.rows_max {
+                let instead = "ask for less at a time, with `limit`, or a narrower range of time";
+                return Err(ReaderError::TooMuch { what: "rows to hold", limit: self.rows_max, instead });
+            }
+            rows.read(&batch, &mut events)?;
+        }
+        statistics.rows += events.len() as u64;
+        statistics.bytes_scanned += bytes_scanned(plan.as_ref());
+        Ok(events)
+    }
+
+    async fn physical(&self, wave: Vec<Listed>, filter: &Predicate) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        let table = LakeTable::listed(self.layout.clone(), self.lake.table.clone(), wave);
+        let filter = expression(filter, &schema_of(&self.layout.spec));
+        self.context.read_table(Arc::new(table))?.filter(filter)?.create_physical_plan().await
+    }
+
+    fn failed(&self, error: DataFusionError) -> ReaderError {
+        ReaderError::environment(format!("read {}", self.lake.table.url()), one_line(&error))
+    }
+}
+
+/// Bytes that the scans of a plan have read.
+fn bytes_scanned(plan: &dyn ExecutionPlan) -> u64 {
+    let own = plan.metrics().and_then(|metrics| metrics.sum_by_name("bytes_scanned"));
+    let own = own.map_or(0, |value| value.as_usize() as u64);
+    own + plan.children().into_iter().map(|child| bytes_scanned(child.as_ref())).sum::<u64>()
+}
