@@ -181,8 +181,8 @@ mod tests {
             assert_eq!(place(text, folder).as_deref(), Ok("file:///etc/lake/"), "{text}");
         }
         assert_eq!(place("s3://b/p", folder).as_deref(), Ok("s3://b/p/"));
-        assert!(place(&format!("s3://b/{}", "p".repeat(S3_PREFIX_MAX)), folder).is_ok());
-        assert!(place(&format!("s3://b/{}", "p".repeat(S3_PREFIX_MAX + 1)), folder).is_err());
+        assert!(place(&format!("s3://b/{}", "p".repeat(schemas::place::S3_PREFIX_MAX)), folder).is_ok());
+        assert!(place(&format!("s3://b/{}", "p".repeat(schemas::place::S3_PREFIX_MAX + 1)), folder).is_err());
         for wrong in ["s3://", "s3://b//p", "s3://b/../p", "gs://b/p", "file://lake", "s3://b/p?x"] {
             assert!(place(wrong, folder).is_err(), "{wrong}");
         }
