@@ -344,6 +344,12 @@ impl Running {
         http::get(&self.admin, "/metrics").map(|(_, text)| text).unwrap_or_default()
     }
 
+    /// Waits until the pipeline has taken in so many records: what is only in the journal is not cut when the process stops.
+    pub fn until_taken_in(&self, records: usize) {
+        let line = format!("alluvium_incoming_records_total {records}\n");
+        wait_for("the records in the pipeline", STOP_SECONDS, || self.metrics().contains(&line).then_some(()));
+    }
+
     /// Sends a signal by name (`TERM`, `KILL`, `STOP`, `CONT`, `HUP`).
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();

@@ -40,6 +40,7 @@ impl Asked {
         );
         let running = Running::start(&lake, &sections);
         Firehose::new(&listen, STREAM).put(events);
+        running.until_taken_in(events.len());
         running.stop();
         assert_eq!(lake.rejects(), Vec::<serde_json::Value>::new());
         let reader = Reader::start(&lake, &address);

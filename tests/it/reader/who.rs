@@ -15,7 +15,9 @@ fn config(lake: &Lake, reader: &str) {
         ("entity_id_mod", ".entity_id | bucket(10)"),
     ];
     let rules = rules("schemas/tables/attribute_events.toml", &keys);
-    std::fs::create_dir_all(lake.file("lake/table")).expect("a folder");
+    for folder in ["lake/table", "lake/state"] {
+        std::fs::create_dir_all(lake.file(folder)).expect("a folder");
+    }
     lake.config(&format!("{rules}\n[reader]\n{reader}"));
 }
 

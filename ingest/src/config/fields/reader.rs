@@ -20,7 +20,7 @@ pub(super) const SECTION: Section = Section {
             "token",
             Kind::Secret,
             Absent,
-            "${READER_TOKEN}",
+            "${ALLUVIUM_READER_TOKEN}",
             "Whoever asks sends it as `Authorization: Bearer <token>`. At least 16 characters.",
         ),
         field(
