@@ -13,7 +13,7 @@ fn environment(name: &str) -> Option<String> {
     match name {
         "BUCKET" => Some("lake".into()),
         "SECRET" => Some("hunter2".into()),
-        "UPLOADER_SECRET" | "UPLOADER_TOKEN" => Some("hunter2hunter2hunter2".into()),
+        "UPLOADER_SECRET" | "UPLOADER_TOKEN" | "READER_TOKEN" => Some("hunter2hunter2hunter2".into()),
         _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! The folders of a plan, newest first, wave after wave: each is listed only when the one before it was not enough.
 
 use std::collections::HashSet;
-use std::collections::VecDeque;
+use std::ops::Range;
 
 use object_store::ObjectMeta;
 use schemas::hive::{HIVE_NULL, parse_partition_path};
@@ -17,8 +17,8 @@ use crate::question::{
 };
 
 /// Folders of the first wave; each further one is four times as large, up to the last number.
-pub(super) const FIRST_WAVE: usize = 16;
-pub(super) const WAVE_MAX: usize = 4096;
+pub(super) const FIRST_WAVE: u64 = 16;
+pub(super) const WAVE_MAX: u64 = 4096;
 
 /// From so many values of the path's first column on, the table is first asked which of them there are: one request for each
 /// thousand folders there, instead of one for each that there might be.
@@ -39,20 +39,22 @@ pub(super) struct Walk<'t> {
     table: &'t Place,
     plan: Plan,
     limit: u64,
-    wave: usize,
-    /// Groups that are left, each of one time; `None`: nothing was listed yet.
-    left: Option<VecDeque<Vec<Folder>>>,
+    wave: u64,
+    eager: bool,
+    /// Numbers of the folders that are left; `None`: nothing was listed yet.
+    left: Option<Range<u64>>,
 }
 
 impl<'t> Walk<'t> {
     /// At most `limit` folders are listed. `eager`: all will be wanted, so that small waves would only cost time.
     pub(super) fn new(table: &'t Place, plan: Plan, limit: u64, eager: bool) -> Walk<'t> {
-        Walk { table, plan, limit, wave: if eager { WAVE_MAX } else { FIRST_WAVE }, left: None }
+        let wave = if eager { WAVE_MAX } else { FIRST_WAVE };
+        Walk { table, plan, limit, wave, eager, left: None }
     }
 
     /// Whether every folder was listed.
     pub(super) fn is_over(&self) -> bool {
-        self.left.as_ref().is_some_and(VecDeque::is_empty)
+        self.left.as_ref().is_some_and(Range::is_empty)
     }
 
     /// The next folders with their files; nothing when all were listed.
@@ -76,19 +78,19 @@ impl<'t> Walk<'t> {
 
     async fn begin(&mut self, statistics: &mut Statistics) -> Result<(), ReaderError> {
         narrow(self.table, &mut self.plan, self.limit, statistics).await?;
-        self.left = Some(self.plan.groups().collect());
+        self.left = Some(0..self.plan.projected());
         Ok(())
     }
 
+    /// The next wave: whole groups of one time, unless all of them are wanted anyway.
     fn take(&mut self) -> Vec<Folder> {
-        let mut folders = Vec::new();
         let left = self.left.get_or_insert_default();
-        while folders.len() < self.wave {
-            let Some(group) = left.pop_front() else { break };
-            folders.extend(group);
-        }
+        let group = if self.eager { 1 } else { self.plan.group_size() };
+        let end = left.start.saturating_add(self.wave.div_ceil(group).saturating_mul(group)).min(left.end);
+        let numbers = left.start..end;
+        left.start = end;
         self.wave = (self.wave * 4).min(WAVE_MAX);
-        folders
+        numbers.map(|number| self.plan.folder(number)).collect()
     }
 
     /// What the requests cost at S3's prices.

@@ -119,24 +119,22 @@ impl Plan {
 
     /// The folders, newest first. Each step costs one folder's work: whoever stops early pays for no more.
     pub fn folders(&self) -> impl Iterator<Item = Folder> + '_ {
-        let names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
-        (0..self.projected()).map(move |number| {
-            let values = self.numbered(number);
-            let path = hive::partition_path(&names, &values);
-            Folder { values: values.into_iter().map(str::to_string).collect(), path }
-        })
+        (0..self.projected()).map(|number| self.folder(number))
     }
 
-    /// The folders in groups of one time each, newest first: all rows of a group come after all rows of the next.
+    /// One of the folders, by its number from 0 for the newest; it has to be below [`Plan::projected`].
+    pub fn folder(&self, number: u64) -> Folder {
+        let names: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+        let values = self.numbered(number);
+        let path = hive::partition_path(&names, &values);
+        Folder { values: values.into_iter().map(str::to_string).collect(), path }
+    }
+
+    /// How many folders, one behind the other, are of one time: all rows of such a group come after all rows of the next.
     /// Without a column that tells the time, all folders are one group.
-    pub fn groups(&self) -> impl Iterator<Item = Vec<Folder>> + '_ {
-        let others: u64 = self.order[self.times..].iter().map(|at| self.columns[*at].values.len() as u64).product();
-        let size = usize::try_from(others).unwrap_or(usize::MAX).max(1);
-        let mut folders = self.folders();
-        std::iter::from_fn(move || {
-            let group: Vec<Folder> = folders.by_ref().take(size).collect();
-            Some(group).filter(|group| !group.is_empty())
-        })
+    pub fn group_size(&self) -> u64 {
+        let others = self.order[self.times..].iter().map(|at| self.columns[*at].values.len() as u64);
+        others.fold(1, u64::saturating_mul).max(1)
     }
 
     /// The values of one folder, counted through `order`.

@@ -135,7 +135,7 @@ fn folders_are_newest_first_whatever_the_order_of_the_path() {
     let t = layout(&[("b", "int", r#"{ type = "integer", range = "0,1" }"#), ("d", "string", days)]);
     assert_eq!(paths(&t, &every()), ["b=1/d=2020-01-02", "b=0/d=2020-01-02", "b=1/d=2020-01-01", "b=0/d=2020-01-01"]);
     let plan = t.plan(&every(), now()).expect("a plan");
-    assert_eq!(plan.groups().map(|group| group.len()).collect::<Vec<_>>(), [2, 2]);
+    assert_eq!((plan.group_size(), plan.projected()), (2, 4));
 }
 
 #[test]

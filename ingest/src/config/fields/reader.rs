@@ -5,7 +5,7 @@ use super::{Kind, Need, Section, field};
 
 pub(super) const SECTION: Section = Section {
     name: "reader",
-    need: Need::Switch,
+    need: Need::Optional,
     doc: "What `alluvium-reader`, which answers questions over the lake, takes from this file beside `[keys]`, `[table]` and \
           `[lake]`. `alluvium` itself uses none of it. The reader writes nothing: a role that may list and get objects is enough.",
     fields: &[
