@@ -44,7 +44,8 @@ pub async fn serve(router: Router) -> Result<(), ReaderError> {
 async fn fits(response: Response) -> Response<Body> {
     match response.body().size_hint().upper() {
         Some(bytes) if bytes > ANSWER_BYTES_MAX => {
-            let detail = format!("the answer has {bytes} bytes, {ANSWER_BYTES_MAX} is the limit: ask with a smaller `limit`");
+            let detail =
+                format!("the answer has {bytes} bytes, {ANSWER_BYTES_MAX} is the limit: ask with a smaller `limit`");
             Problem::new("too-wide", detail).into_response()
         }
         _ => response,

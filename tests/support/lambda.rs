@@ -113,9 +113,7 @@ async fn respond(
             Some((id, event)) => return invocation(&id, &event),
             None => return plain(StatusCode::GONE),
         },
-        ["invocation", id, "response"] => {
-            (id, serde_json::from_slice(&body).map_err(|e| format!("{e}: {}", text())))
-        }
+        ["invocation", id, "response"] => (id, serde_json::from_slice(&body).map_err(|e| format!("{e}: {}", text()))),
         ["invocation", id, "error"] => (id, Err(text())),
         _ => return plain(StatusCode::NOT_FOUND),
     };

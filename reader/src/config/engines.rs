@@ -38,14 +38,8 @@ pub const WORKGROUP: &str = "primary";
 pub const CATALOG: &str = "AwsDataCatalog";
 
 /// Fields that mean something to Athena alone.
-const ATHENAS: [&str; 6] = [
-    "athena_workgroup",
-    "athena_database",
-    "athena_catalog",
-    "athena_output",
-    "athena_reuse",
-    "athena_endpoint_url",
-];
+const ATHENAS: [&str; 6] =
+    ["athena_workgroup", "athena_database", "athena_catalog", "athena_output", "athena_reuse", "athena_endpoint_url"];
 
 /// `None` only where a problem has been said.
 pub(super) fn read(typed: &mut Text<'_>, spec: &TableSpec, lake: &LakeSettings) -> Option<EngineSettings> {
@@ -63,7 +57,11 @@ pub(super) fn read(typed: &mut Text<'_>, spec: &TableSpec, lake: &LakeSettings) 
 fn without_athena(typed: &mut Text<'_>) -> Option<EngineSettings> {
     let unused = typed.names("reader").into_iter().find(|name| ATHENAS.contains(&name.as_str()));
     let Some(name) = unused else { return Some(EngineSettings::DataFusion) };
-    typed.say("reader", &name, format!("`{name}` says nothing without engine = \"athena\"; write that too, or remove it"));
+    typed.say(
+        "reader",
+        &name,
+        format!("`{name}` says nothing without engine = \"athena\"; write that too, or remove it"),
+    );
     None
 }
 

@@ -142,9 +142,8 @@ fn explanations_and_pages_are_the_same() {
         };
         assert_eq!(told(&ours), told(&theirs), "{of:?}");
         let page = Page { from: None, to: None, known_as_of: None, changes_only: true, limit: 3, after: None };
-        let paged = |history: &reader::history::History| {
-            block_on(history.page(&of, page, now_ms())).expect("answered").0
-        };
+        let paged =
+            |history: &reader::history::History| block_on(history.page(&of, page, now_ms())).expect("answered").0;
         assert_eq!(paged(&ours), paged(&theirs), "{of:?}");
     }
 }

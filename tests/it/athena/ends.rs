@@ -60,7 +60,10 @@ fn execution(state: &str, status: Value, bytes: u64) -> (u16, Value) {
         "DataScannedInBytes": bytes, "QueryQueueTimeInMillis": 30, "ServicePreProcessingTimeInMillis": 5,
         "QueryPlanningTimeInMillis": 200, "EngineExecutionTimeInMillis": 900
     });
-    (200, json!({"QueryExecution": {"QueryExecutionId": "id-1", "WorkGroup": "primary", "Status": of, "Statistics": statistics}}))
+    (
+        200,
+        json!({"QueryExecution": {"QueryExecutionId": "id-1", "WorkGroup": "primary", "Status": of, "Statistics": statistics}}),
+    )
 }
 
 fn others(name: &str) -> (u16, Value) {
@@ -177,7 +180,11 @@ fn a_statement_that_fails_says_whose_fault_it_was() {
     });
     let failed = ask(&athena, Limits::default()).expect_err("it failed").to_string();
     assert_eq!(failed, "cannot run statement id-1 in Athena: Athena refused it: TABLE_NOT_FOUND: db.t");
-    let refused = scripted(|_, _, _| (400, json!({"__type": "InvalidRequestException", "message": "no such workgroup"})));
+    let refused =
+        scripted(|_, _, _| (400, json!({"__type": "InvalidRequestException", "message": "no such workgroup"})));
     let failed = ask(&refused, Limits::default()).expect_err("refused").to_string();
-    assert!(failed.starts_with("cannot ask Athena: start a statement:") && failed.contains("no such workgroup"), "{failed}");
+    assert!(
+        failed.starts_with("cannot ask Athena: start a statement:") && failed.contains("no such workgroup"),
+        "{failed}"
+    );
 }

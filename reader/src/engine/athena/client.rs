@@ -9,7 +9,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_athena::Client;
 use aws_sdk_athena::config::retry::RetryConfig;
-use aws_sdk_athena::error::{DisplayErrorContext, SdkError};
+use aws_sdk_athena::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_athena::operation::start_query_execution::builders::StartQueryExecutionFluentBuilder as Start;
 use aws_sdk_athena::types::{
     QueryExecution, QueryExecutionContext, QueryExecutionState, QueryExecutionStatistics, ResultConfiguration,
@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep};
 use crate::config::AthenaSettings;
 use crate::engine::{too_many_bytes, too_many_rows};
 use crate::error::ReaderError;
+use crate::lake::one_line;
 
 /// One attempt at one call, and attempts.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -96,7 +97,7 @@ impl Drop for Running {
 async fn stop(client: &Client, id: &str) {
     match client.stop_query_execution().query_execution_id(id).send().await {
         Ok(_) => tracing::debug!(id, "stopped a statement that nobody waits for"),
-        Err(error) => tracing::warn!(id, error = %DisplayErrorContext(&error), "cannot stop a statement"),
+        Err(error) => tracing::warn!(id, error = %one_line(&error), "cannot stop a statement"),
     }
 }
 
@@ -154,7 +155,7 @@ fn token(settings: &AthenaSettings, sql: &str, asked_at: i64) -> String {
     let mut hash = Sha256::new();
     let at = asked_at.to_string();
     let output = settings.output.as_deref().unwrap_or_default();
-    for part in [&settings.catalog, &settings.database, &settings.workgroup, output, &at, sql] {
+    for part in [settings.catalog.as_str(), &settings.database, &settings.workgroup, output, &at, sql] {
         hash.update(part.len().to_be_bytes());
         hash.update(part.as_bytes());
     }
@@ -173,11 +174,7 @@ async fn started(client: Client, request: Start) -> Result<Running, ReaderError>
     let (send, receive) = oneshot::channel();
     tokio::spawn(async move {
         let begun = match request.send().await {
-            Ok(answer) => Ok(Running {
-                client,
-                id: answer.query_execution_id.unwrap_or_default(),
-                is_over: false,
-            }),
+            Ok(answer) => Ok(Running { client, id: answer.query_execution_id.unwrap_or_default(), is_over: false }),
             Err(error) => Err(failed("start a statement", error)),
         };
         // Whoever asked has gone: the statement comes back, and ends here.
@@ -217,7 +214,9 @@ impl Running {
     async fn look(&self) -> Result<QueryExecution, ReaderError> {
         let answer = self.client.get_query_execution().query_execution_id(&self.id).send().await;
         let answer = answer.map_err(|e| failed("look at a statement", e))?;
-        answer.query_execution.ok_or_else(|| ReaderError::environment("look at a statement", "Athena says nothing of it"))
+        answer
+            .query_execution
+            .ok_or_else(|| ReaderError::environment("look at a statement", "Athena says nothing of it"))
     }
 
     /// Stops it before the error is told, which may be the last that this process gets to do for a while.
@@ -280,7 +279,8 @@ async fn fetch(client: &Client, id: &str, limit: u64) -> Result<Vec<Vec<Option<S
         };
         let page_rows = set.rows.unwrap_or_default();
         let skipped = usize::from(rows.is_empty() && page_rows.first().is_some_and(is_names));
-        let cells = |row: Row| row.data.unwrap_or_default().into_iter().map(|cell| cell.var_char_value).collect();
+        let cells =
+            |row: Row| row.data.unwrap_or_default().into_iter().map(|cell| cell.var_char_value).collect::<Vec<_>>();
         rows.extend(page_rows.into_iter().skip(skipped).map(cells));
         if rows.len() as u64 > limit {
             return Err(too_many_rows(limit));
@@ -292,6 +292,14 @@ async fn fetch(client: &Client, id: &str, limit: u64) -> Result<Vec<Vec<Option<S
     }
 }
 
-fn failed<E: std::error::Error + Send + Sync + 'static>(doing: &str, error: SdkError<E>) -> ReaderError {
-    ReaderError::environment(format!("ask Athena: {doing}"), DisplayErrorContext(error))
+fn failed<E>(doing: &str, error: SdkError<E>) -> ReaderError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let why = match (error.code(), error.message()) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(code), None) => code.to_string(),
+        _ => one_line(&error),
+    };
+    ReaderError::environment(format!("ask Athena: {doing}"), why)
 }

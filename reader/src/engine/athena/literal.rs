@@ -49,9 +49,10 @@ impl<'v> Literal<'v> {
             Literal::Int(value) => Ok(value.to_string()),
             Literal::Day(day) if DAYS.contains(&day) => Ok(format!("DATE '{}'", day_text(day))),
             Literal::Instant(at) if DAYS.contains(&crate::time::day_of(at)) => Ok(timestamp(at)),
-            Literal::Day(_) | Literal::Instant(_) => {
-                Err(ReaderError::question(column, "lies outside the years 0001 to 9999, which is all that Athena knows"))
-            }
+            Literal::Day(_) | Literal::Instant(_) => Err(ReaderError::question(
+                column,
+                "lies outside the years 0001 to 9999, which is all that Athena knows",
+            )),
             Literal::Listed(text) | Literal::Text(text) => quoted(text, column),
         }
     }

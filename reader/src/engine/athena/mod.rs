@@ -83,7 +83,7 @@ impl AthenaEngine {
                     values::json(text, data_type).ok_or_else(|| corrupt(format!("`{text}` in `{name}`, a {data_type}")))
                 };
                 cells.insert(name.clone(), cell.as_ref().map_or(Ok(Value::Null), of)?);
-                let known = [self.columns.at.as_str(), ARRIVED_AT].iter().position(|of| of == name);
+                let known = [self.columns.at.as_str(), ARRIVED_AT].iter().position(|of| *of == name.as_str());
                 if let Some(known) = known {
                     instants[known] = cell.as_deref().and_then(values::instant);
                 }
