@@ -29,11 +29,11 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 const ATTEMPTS: u32 = 5;
 
 /// Pauses between looks at a statement that runs: the first, doubled up to the last.
-pub const LOOK_FIRST: Duration = Duration::from_millis(50);
-pub const LOOK_LAST: Duration = Duration::from_secs(1);
+const LOOK_FIRST: Duration = Duration::from_millis(50);
+const LOOK_LAST: Duration = Duration::from_secs(1);
 
 /// Rows of one page of results: what Athena gives at most.
-pub const PAGE_ROWS: i32 = 1000;
+const PAGE_ROWS: i32 = 1000;
 
 /// What Athena says of a statement that the workgroup's own cut-off has ended.
 const CUT_OFF: &str = "bytes scanned limit";

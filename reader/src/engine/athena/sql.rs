@@ -15,11 +15,11 @@ use crate::plan::columns::{ColumnValues, scalar};
 use crate::predicate::{Comparison, Predicate, Scalar};
 
 /// Longest statement that Athena takes, in bytes.
-pub const STATEMENT_BYTES_MAX: usize = 262_144;
+const STATEMENT_BYTES_MAX: usize = 262_144;
 
 /// From so many values of a partition column on, its first and last stand for all between them. What lies between and is not meant
 /// is left out by the question's own filter.
-pub const RANGE_FROM: usize = 16;
+const RANGE_FROM: usize = 16;
 
 /// Hive's column that says in which object a row lies.
 const PATH: &str = "$path";
