@@ -31,12 +31,8 @@ const DEADLINE_MS: &str = "4102444800000";
 /// What a function said to an event: its answer, or the error it ended with.
 type Said = Result<Value, String>;
 
-#[derive(Debug, Default)]
-struct Answers {
-    by_id: HashMap<String, Said>,
-    /// What the process could not start with.
-    init: Option<String>,
-}
+/// By the event's id.
+type Answers = HashMap<String, Said>;
 
 /// A function: its process, and the runtime API it asks. Dropped, the process is killed.
 #[derive(Debug)]
