@@ -205,7 +205,6 @@ async fn listing_table(shape: Shape, root: &Path) -> Result<Took, Box<dyn Error>
             [("created_date", DataType::Utf8), ("attribute_name", DataType::Utf8), ("entity_id_mod", DataType::Int32)];
         let options = ListingOptions::new(Arc::new(ParquetFormat::default()))
             .with_file_extension(".parquet")
-            .with_collect_stat(false)
             .with_table_partition_cols(partitions.map(|(name, of)| (name.to_string(), of)).to_vec());
         let url = ListingTableUrl::parse(format!("file://{}/", root.display()))?;
         let config = ListingTableConfig::new(url)

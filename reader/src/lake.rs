@@ -114,10 +114,10 @@ impl Place {
     }
 
     /// [`Place::list`] of several folders, [`LISTS_AT_ONCE`] at a time, in their order.
-    pub async fn list_all(&self, folders: &[String]) -> Result<Vec<Vec<ObjectMeta>>, ReaderError> {
+    pub async fn list_all(&self, folders: Vec<String>) -> Result<Vec<Vec<ObjectMeta>>, ReaderError> {
         // Boxed and owned: a future that borrows an item of the list is no `Send` for all lifetimes.
         let place = self.clone();
-        let lists = folders.to_vec().into_iter().map(move |folder| {
+        let lists = folders.into_iter().map(move |folder| {
             let place = place.clone();
             async move { place.list(&folder).await }
         });

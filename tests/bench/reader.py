@@ -35,7 +35,7 @@ for _ in range(3):
     rows = duckdb.sql(f'''select count(*) from read_parquet('{root}/**/*.parquet', hive_partitioning = true,
         hive_types = {{'created_date': varchar, 'attribute_name': varchar, 'entity_id_mod': int}})
         where created_date between '{first}' and '{last}' and attribute_name = 'a1' and entity_id_mod = {bucket}
-        and entity_id = 'e1' ''').fetchone()[0]
+        and entity_id = 'e1' ''').fetchall()[0][0]
     took.append((time.perf_counter() - began) * 1000)
 print(json.dumps({'total_ms': sorted(took)[1], 'rows': rows}))
 """

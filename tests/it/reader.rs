@@ -9,5 +9,3 @@ mod logged;
 mod order;
 mod s3;
 mod who;
-
-pub(crate) use lake::Asked;

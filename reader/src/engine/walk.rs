@@ -68,7 +68,7 @@ impl<'t> Walk<'t> {
             return Ok(None);
         }
         let paths: Vec<String> = folders.iter().map(|folder| folder.path.clone()).collect();
-        let files = self.table.list_all(&paths).await?;
+        let files = self.table.list_all(paths).await?;
         let wave: Vec<Listed> =
             folders.into_iter().zip(files).map(|(folder, files)| Listed { folder, files }).collect();
         count(&wave, statistics);

@@ -103,28 +103,31 @@ fn check_records(asked: &Asked, step: usize) {
 
 #[test]
 fn sp500_every_value_is_the_logs() {
-    check_every_value(Asked::sp500());
+    check_every_value(&Asked::sp500());
 }
 
 #[test]
 fn sp500_histories_and_records_are_the_logs() {
-    check_histories(Asked::sp500(), 29);
-    check_records(Asked::sp500(), 149);
+    let asked = Asked::sp500();
+    check_histories(&asked, 29);
+    check_records(&asked, 149);
 }
 
 #[test]
 fn cncf_every_value_history_and_record_is_the_logs() {
-    check_every_value(Asked::cncf());
-    check_histories(Asked::cncf(), 997);
-    check_records(Asked::cncf(), 4999);
+    let asked = Asked::cncf();
+    check_every_value(&asked);
+    check_histories(&asked, 997);
+    check_records(&asked, 4999);
 }
 
 /// Most of these facts share their instant with others: what comes last is a matter of positions.
 #[test]
 fn sec_every_value_history_and_record_is_the_logs() {
-    check_every_value(Asked::sec());
-    check_histories(Asked::sec(), 37);
-    check_records(Asked::sec(), 1499);
+    let asked = Asked::sec();
+    check_every_value(&asked);
+    check_histories(&asked, 37);
+    check_records(&asked, 1499);
 }
 
 /// The columns of the list as it was published at a date, and the attributes they are.
@@ -161,18 +164,18 @@ fn sheets_are_the_published_lists_at_their_dates() {
     };
     for (date, instant) in corpus::SP500_DATES {
         let (list, as_of) = (list(date), format!("{}Z", instant.replace(' ', "T")));
-        let members = column(asked, &entities, "sp500_member", &as_of);
+        let members = column(&asked, &entities, "sp500_member", &as_of);
         let listed: Vec<&str> =
             members.iter().filter(|(_, value)| *value == "true").map(|(entity, _)| &entity[3..]).collect();
         assert_eq!(listed, list.keys().map(String::as_str).collect::<Vec<_>>(), "members at {date}");
         for (name, attribute) in published(date) {
-            let values = column(asked, &entities, attribute, &as_of);
+            let values = column(&asked, &entities, attribute, &as_of);
             for symbol in &listed {
                 assert_eq!(values[&format!("us:{symbol}")], list[*symbol][name], "{symbol} {name} at {date}");
             }
         }
         for entity in entities.iter().step_by(5) {
-            check_sheet(asked, entity, list.get(&entity[3..]), date, &as_of);
+            check_sheet(&asked, entity, list.get(&entity[3..]), date, &as_of);
         }
     }
 }

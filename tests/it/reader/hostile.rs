@@ -134,7 +134,8 @@ fn hostile_values_are_stored_found_and_told_as_text() {
         json!({"event_id": format!("id{n}"), "entity_id": entity, "attribute_name": "name", "op": "set", "value": value, "created_at": "2024-03-01T00:00:00Z"})
     };
     let events: Vec<Value> = values.iter().enumerate().map(|(n, value)| event(n, value)).collect();
-    let lines: &'static [Vec<u8>] = Box::leak(events.iter().map(|e| e.to_string().into_bytes()).collect());
+    let lines: Vec<Vec<u8>> = events.iter().map(|e| e.to_string().into_bytes()).collect();
+    let lines: &'static [Vec<u8>] = Vec::leak(lines);
     let asked = Asked::new(Lake::local().with_archive(), lines, 10, "");
     for (event, line) in events.iter().zip(lines) {
         let entity = event["entity_id"].as_str().expect("an id");

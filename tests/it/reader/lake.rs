@@ -1,8 +1,8 @@
-//! Lakes of the real logs, each written once by the real `alluvium` with an archive, each with a reader over it.
+//! Lakes of the real logs, each written by the real `alluvium` with an archive, each with a reader over it.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tests::alluvium::{Lake, Running, loopback, rules};
 use tests::firehose::Firehose;
@@ -16,15 +16,15 @@ use crate::clients::{STREAM, intake_source};
 const BUFFER: &str = "[buffer]\nage = \"600 s\"\nidle = \"600 s\"\n\n[archive]\nage = \"600 s\"\n";
 
 /// A log in a lake, with a reader.
-pub(crate) struct Asked {
-    pub(crate) lake: Lake,
-    pub(crate) reader: Reader,
+pub(super) struct Asked {
+    pub(super) lake: Lake,
+    pub(super) reader: Reader,
     pub(super) histories: Histories,
 }
 
 impl Asked {
     /// Writes these events and starts a reader; `more` are further fields of `[reader]`.
-    pub(crate) fn new(lake: Lake, events: &'static [Vec<u8>], buckets: u32, more: &str) -> Asked {
+    pub(super) fn new(lake: Lake, events: &'static [Vec<u8>], buckets: u32, more: &str) -> Asked {
         let (listen, address) = (loopback(), loopback());
         let spec = table(&lake, events, buckets);
         let bucket = format!(".entity_id | bucket({buckets})");
@@ -46,19 +46,24 @@ impl Asked {
         Asked { lake, reader, histories: histories(events) }
     }
 
-    pub(crate) fn sp500() -> &'static Asked {
-        static ASKED: OnceLock<Asked> = OnceLock::new();
-        ASKED.get_or_init(|| Asked::new(Lake::local().with_archive(), corpus::sp500(), 10, ""))
+    /// One for all tests that run at the time: the last one to end takes it away.
+    pub(super) fn sp500() -> Arc<Asked> {
+        static SHARED: Mutex<Weak<Asked>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(asked) = shared.upgrade() {
+            return asked;
+        }
+        let asked = Arc::new(Asked::new(Lake::local().with_archive(), corpus::sp500(), 10, ""));
+        *shared = Arc::downgrade(&asked);
+        asked
     }
 
-    pub(crate) fn cncf() -> &'static Asked {
-        static ASKED: OnceLock<Asked> = OnceLock::new();
-        ASKED.get_or_init(|| Asked::new(Lake::local().with_archive(), corpus::cncf(), 2, ""))
+    pub(super) fn cncf() -> Asked {
+        Asked::new(Lake::local().with_archive(), corpus::cncf(), 2, "")
     }
 
-    pub(super) fn sec() -> &'static Asked {
-        static ASKED: OnceLock<Asked> = OnceLock::new();
-        ASKED.get_or_init(|| Asked::new(Lake::local().with_archive(), corpus::sec(), 2, ""))
+    pub(super) fn sec() -> Asked {
+        Asked::new(Lake::local().with_archive(), corpus::sec(), 2, "")
     }
 }
 

@@ -13,7 +13,7 @@ fn event(id: &str, op: &str, value: Value, at: &str) -> Vec<u8> {
 
 /// In the order in which they arrive.
 fn events() -> &'static [Vec<u8>] {
-    Box::leak(Box::new(vec![
+    Vec::leak(vec![
         event("a", "set", json!("first"), "2024-03-01T10:00:00Z"),
         event("b", "set", json!("second"), "2024-03-05T10:00:00Z"),
         // Late: it took effect between the two.
@@ -26,7 +26,7 @@ fn events() -> &'static [Vec<u8>] {
         event("f", "unset", Value::Null, "2024-03-09T10:00:00Z"),
         event("g", "set", json!("y"), "2024-03-11T10:00:00Z"),
         event("h", "set", json!("y"), "2024-03-12T10:00:00Z"),
-    ]))
+    ])
 }
 
 #[test]

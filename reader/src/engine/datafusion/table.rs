@@ -156,7 +156,7 @@ impl TableProvider for LakeTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let files = self.files(&*self.list(filters).await?);
+        let files = self.files(&self.list(filters).await?);
         if files.is_empty() {
             let schema: Arc<Schema> = project_schema(&self.schema(), projection)?;
             return Ok(Arc::new(EmptyExec::new(schema)));
