@@ -23,7 +23,7 @@ pub fn place(text: &str, folder: &Path) -> Result<String, String> {
 }
 
 /// Longest prefix of a bucket, in bytes: with the longest partition path and a file's name a key stays within S3's 1,024.
-const S3_PREFIX_MAX: usize = 1024 - crate::hive::PATH_MAX - 64;
+pub const S3_PREFIX_MAX: usize = 1024 - crate::hive::PATH_MAX - 64;
 
 fn s3_place(rest: &str) -> Result<String, String> {
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
