@@ -15,6 +15,9 @@ use crate::reader::Asked;
 
 const TOKEN: &str = "a token of the tests alone";
 
+/// An attribute that the first events set.
+const ATTRIBUTE: &str = "sp500_member";
+
 /// Events of the log that the function is asked about.
 const EVENTS: usize = 400;
 
@@ -72,8 +75,8 @@ fn lasting(told: &Told) -> Value {
 
 #[test]
 fn the_program_behind_the_gateway_answers_as_it_does_over_a_socket() {
-    let explain = attribute("us:MMM", "company");
-    let pairs = json!({"of": [{"entity": "us:MMM", "attribute": "company"}]}).to_string();
+    let explain = attribute("us:MMM", ATTRIBUTE);
+    let pairs = json!({"of": [{"entity": "us:MMM", "attribute": ATTRIBUTE}]}).to_string();
     let token = Some(TOKEN);
     let questions = [
         ("GET", "/healthz".to_string(), None, None, 200),
@@ -85,7 +88,7 @@ fn the_program_behind_the_gateway_answers_as_it_does_over_a_socket() {
         ("GET", format!("{explain}/history?format=parquet"), token, None, 200),
         ("GET", format!("{explain}?as_of=no+instant"), token, None, 400),
         ("GET", attribute("us:MMM", "no such attribute"), token, None, 404),
-        ("GET", attribute("<script>' OR 1=1 --", "company"), token, None, 200),
+        ("GET", attribute("<script>' OR 1=1 --", ATTRIBUTE), token, None, 200),
         ("GET", "/v2".into(), token, None, 404),
         ("POST", "/v1/current".into(), token, Some(pairs.as_str()), 200),
         ("POST", "/v1/current".into(), token, Some("no json"), 400),
