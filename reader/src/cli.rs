@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Parser, ValueEnum};
+use clap::{CommandFactory, Parser, ValueEnum};
+use schemas::env::Lookup;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -14,14 +15,16 @@ use crate::api::{App, router};
 use crate::clock::now_ms;
 use crate::config;
 use crate::error::ReaderError;
+use crate::lambda;
 
 /// Ask the lake: what an attribute is, since when, why, and on what record
 #[derive(Debug, Parser)]
 #[command(name = "alluvium-reader", version, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// The configuration file, the one that `alluvium run` takes; [reader] says where to listen and what one question may take
+    /// The configuration file, the one that `alluvium run` takes; [reader] says where to listen and what one question may take.
+    /// Left out, ALLUVIUM_CONFIG names it; in AWS Lambda it is alluvium.toml beside the program
     #[arg(long, value_name = "FILE")]
-    pub config: PathBuf,
+    pub config: Option<PathBuf>,
     /// How log lines on stderr look; ALLUVIUM_LOG filters them (debug, reader=trace, ...)
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
@@ -37,11 +40,16 @@ pub enum LogFormat {
     Json,
 }
 
-/// Serves until SIGTERM or SIGINT.
+/// Serves until SIGTERM or SIGINT; in Lambda until the process is ended.
 pub async fn execute(cli: &Cli) -> Result<(), ReaderError> {
-    let config = config::load(&cli.config, &config::process_env)?;
+    let path = config_path(cli, &config::process_env);
+    let config = config::load(&path, &config::process_env)?;
     let listen = config.reader.listen;
     let table = config.layout.spec.name.clone();
+    if lambda::is_here(config::process_env) {
+        lambda::check(&config.reader.access, &path)?;
+        return Box::pin(lambda::serve(router(Arc::new(App::new(config, now_ms)?)))).await;
+    }
     let app = Arc::new(App::new(config, now_ms)?);
     let failed = |e: &dyn std::fmt::Display| ReaderError::environment(format!("listen on {listen}"), e);
     let listener = TcpListener::bind(listen).await.map_err(|e| failed(&e))?;
@@ -51,6 +59,16 @@ pub async fn execute(cli: &Cli) -> Result<(), ReaderError> {
     tracing::info!(%address, %table, lake = app.lake.table.url(), "open http://{address}/ or ask http://{address}/v1/table");
     serve(listener, router(app), stop).await;
     Ok(())
+}
+
+/// Lambda starts a program without arguments, in a folder of its own.
+fn config_path(cli: &Cli, lookup: Lookup<'_>) -> PathBuf {
+    let named = cli.config.clone().or_else(|| lookup("ALLUVIUM_CONFIG").map(PathBuf::from));
+    let packaged = || lookup("LAMBDA_TASK_ROOT").map(|folder| PathBuf::from(folder).join("alluvium.toml"));
+    named.or_else(packaged).unwrap_or_else(|| {
+        let message = "say which configuration file: --config alluvium.toml";
+        Cli::command().error(clap::error::ErrorKind::MissingRequiredArgument, message).exit()
+    })
 }
 
 fn stop_on_signals(stop: CancellationToken) -> Result<(), ReaderError> {

@@ -4,6 +4,7 @@
 //! in its name does not pass for one of another program. `docs/config.md` lists the fields of `[reader]`.
 
 mod columns;
+mod engines;
 mod settings;
 mod text;
 
@@ -18,6 +19,7 @@ use schemas::table::TableSpec;
 use crate::error::ReaderError;
 use crate::plan::Layout;
 pub use columns::Columns;
+pub use engines::{AthenaSettings, CATALOG, ENGINES, EngineSettings, WORKGROUP};
 pub use settings::{Access, FIELDS, LISTEN, Limits, ReaderSettings};
 use text::Text;
 
@@ -47,6 +49,7 @@ pub struct Config {
     pub layout: Layout,
     pub lake: LakeSettings,
     pub reader: ReaderSettings,
+    pub engine: EngineSettings,
 }
 
 /// Reads the configuration at `path` and the table spec it names.
@@ -73,7 +76,9 @@ fn build(typed: &mut Text<'_>, folder: &Path, beside: &Path) -> Option<Config> {
     let lake = read_lake(typed, folder);
     let spec = read_table(typed, beside);
     let reader = settings::read(typed, spec.as_ref());
-    Some(Config { layout: Layout::new(spec?, &keys), lake: lake?, reader: reader? })
+    let (spec, lake) = (spec?, lake?);
+    let engine = engines::read(typed, &spec, &lake);
+    Some(Config { layout: Layout::new(spec, &keys), lake, reader: reader?, engine: engine? })
 }
 
 fn check_sections(typed: &mut Text<'_>) {
@@ -220,6 +225,28 @@ mod tests {
         assert!(!format!("{config:?}").contains("0123456789abcdef"));
         let short = read(&(GOOD.to_string() + "[reader]\ntoken = \"short\"\n")).expect_err("too short");
         assert!(short.contains("`token` is shorter than 16") && !short.contains("short\""), "{short}");
+    }
+
+    #[test]
+    fn athena_is_asked_only_of_s3_and_its_fields_say_nothing_elsewhere() {
+        let at_s3 = GOOD.replace("\"lake/\"", "\"s3://company-lake/t/\"");
+        let asked = |text: &str, more: &str| read(&format!("{text}[reader]\n{more}")).map(|config| config.engine);
+        let output = "engine = \"athena\"\nathena_output = \"s3://results/a\"\nathena_reuse = \"10 min\"\n";
+        let Ok(EngineSettings::Athena(settings)) = asked(&at_s3, output) else { panic!("not read") };
+        assert_eq!((settings.database.as_str(), settings.workgroup.as_str()), ("company_lake", "primary"));
+        assert_eq!(settings.output.as_deref(), Some("s3://results/a/"));
+        assert_eq!(settings.reuse, Some(std::time::Duration::from_secs(600)));
+        assert_eq!(asked(&at_s3, ""), Ok(EngineSettings::DataFusion));
+        for (text, more, want) in [
+            (GOOD, "engine = \"athena\"\n", "`engine` is athena, which reads S3 alone"),
+            (at_s3.as_str(), "engine = \"trino\"\n", "`engine` is unknown; write one of datafusion, athena"),
+            (at_s3.as_str(), "athena_workgroup = \"w\"\n", "`athena_workgroup` says nothing without engine"),
+            (at_s3.as_str(), "engine = \"athena\"\nathena_output = \"/tmp\"\n", "`athena_output` is no place in S3"),
+            (at_s3.as_str(), "engine = \"athena\"\nathena_reuse = \"5 s\"\n", "`athena_reuse` is too small"),
+        ] {
+            let told = asked(text, more).expect_err("wrong");
+            assert!(told.contains(want), "{want} in:\n{told}");
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod error;
 pub mod event;
 pub mod history;
 pub mod lake;
+pub mod lambda;
 pub mod page;
 pub mod plan;
 pub mod predicate;

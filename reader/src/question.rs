@@ -58,6 +58,8 @@ pub const ATHENA_BYTES_MIN: u64 = 10_000_000;
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Statistics {
     pub engine: &'static str,
+    /// Waiting for the engine to begin; 0 where it is in this process.
+    pub queue_ms: f64,
     /// From the filter to the folders.
     pub planning_ms: f64,
     /// Listing them.
@@ -78,7 +80,7 @@ pub struct Statistics {
     pub rows: u64,
     /// LIST requests.
     pub lists: u64,
-    /// At S3's list price; 0 on a local disk.
+    /// At S3's list price, and Athena's where it was asked; 0 on a local disk.
     pub cost_usd: f64,
 }
 
@@ -86,6 +88,7 @@ impl Statistics {
     /// Adds what a further reading for the same answer took.
     pub fn add(&mut self, more: &Statistics) {
         self.engine = more.engine;
+        self.queue_ms += more.queue_ms;
         self.planning_ms += more.planning_ms;
         self.listing_ms += more.listing_ms;
         self.scan_ms += more.scan_ms;

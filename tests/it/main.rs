@@ -3,6 +3,7 @@
 //! A module is a promise; what belongs to none of them is a unit test of its crate.
 
 mod aggregates;
+mod athena;
 mod benchmarks;
 mod clients;
 mod conformance;
@@ -21,6 +22,7 @@ mod json_test_suite;
 mod kcl;
 mod kill;
 mod kinesis;
+mod lambda;
 mod model;
 mod page;
 mod partitions;

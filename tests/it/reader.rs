@@ -9,3 +9,5 @@ mod logged;
 mod order;
 mod s3;
 mod who;
+
+pub(crate) use lake::Asked;

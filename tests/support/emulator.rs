@@ -64,6 +64,18 @@ pub fn ministack() -> &'static Emulator {
     })
 }
 
+/// The way to ministack's Athena for the table at a place: each statement is translated by sqlglot from Athena's SQL to that of
+/// DuckDB, which is what ministack runs it in, over the objects that its Glue catalog says.
+pub fn athena(place: &str) -> Emulator {
+    let (upstream, place) = (ministack().address(), place.to_string());
+    start("athena", move |folder, port| {
+        let mut command = wrapped(tools::python("python"));
+        command.arg(crate::file("tests/support/athena_proxy.py")).arg(port.to_string()).arg(upstream).arg(place);
+        command.current_dir(folder);
+        command
+    })
+}
+
 /// Kinesis with right parents and children after a split or merge. About 600 records per second.
 pub fn kinesis_local() -> &'static Emulator {
     static ONE: OnceLock<Emulator> = OnceLock::new();

@@ -4,6 +4,7 @@
 //! not run is a failure, never a pass.
 
 pub mod alluvium;
+pub mod athena;
 pub mod browser;
 pub mod bundle;
 pub mod corpus;
@@ -20,6 +21,7 @@ pub mod jq16;
 pub mod kcl;
 pub mod kinesis;
 pub mod kinesis_fake;
+pub mod lambda;
 pub mod listed_source;
 pub mod log;
 pub mod loose_store;

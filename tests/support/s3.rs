@@ -41,6 +41,11 @@ impl Bucket {
         format!("s3://{}/{path}", self.name)
     }
 
+    /// For clients that take a store.
+    pub fn store(&self) -> Arc<dyn ObjectStore> {
+        self.store.clone()
+    }
+
     /// Every key below `prefix`, sorted.
     pub fn list(&self, prefix: &str) -> Vec<String> {
         let found: Vec<_> =

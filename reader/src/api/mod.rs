@@ -24,8 +24,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, get, on};
 use futures::FutureExt;
 
-use crate::config::{Access, Config};
+use crate::config::{Access, Config, EngineSettings};
 use crate::engine::Engine;
+use crate::engine::athena::{Athena, AthenaEngine};
 use crate::engine::datafusion::LakeEngine;
 use crate::error::ReaderError;
 use crate::history::History;
@@ -50,14 +51,21 @@ pub struct App {
 }
 
 impl App {
-    /// The configured table, read by the engine of this house.
+    /// The configured table, read by the configured engine.
     pub fn new(config: Config, clock: fn() -> i64) -> Result<App, ReaderError> {
         let lake = Lake::open(&config.lake)?;
         let layout = Arc::new(config.layout);
         let (columns, limits) = (config.reader.columns, config.reader.limits);
-        let engine = LakeEngine::new(layout.clone(), lake.clone(), columns.clone(), limits.clone())?;
+        let (of, shared) = ((columns.clone(), limits.clone()), layout.clone());
+        let engine: Arc<dyn Engine> = match config.engine {
+            EngineSettings::DataFusion => Arc::new(LakeEngine::new(shared, lake.clone(), of.0, of.1)?),
+            EngineSettings::Athena(settings) => {
+                let database = settings.database.clone();
+                Arc::new(AthenaEngine::new(shared, lake.clone(), of, (database, Athena::new(settings))))
+            }
+        };
         let (room, timeout) = (Room::new(limits.at_once), limits.timeout);
-        let history = History { engine: Arc::new(engine) as Arc<dyn Engine>, layout, columns, limits };
+        let history = History { engine, layout, columns, limits };
         Ok(App { history, lake, access: config.reader.access, room, timeout, clock })
     }
 }

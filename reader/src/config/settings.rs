@@ -12,7 +12,7 @@ use super::columns::{self, Columns};
 use super::text::Text;
 
 /// Every field of `[reader]`. `alluvium check` documents and checks them too; a test compares the two.
-pub const FIELDS: [&str; 17] = [
+pub const FIELDS: [&str; 24] = [
     "listen",
     "token",
     "trusted_header",
@@ -30,6 +30,13 @@ pub const FIELDS: [&str; 17] = [
     "event",
     "rule",
     "evidence",
+    "engine",
+    "athena_workgroup",
+    "athena_database",
+    "athena_catalog",
+    "athena_output",
+    "athena_reuse",
+    "athena_endpoint_url",
 ];
 
 /// Fewest characters of a token.

@@ -85,6 +85,11 @@ impl Plan {
         self.columns.iter().map(|column| column.values.len() as u64).fold(1, u64::saturating_mul)
     }
 
+    /// Each column's values, in the order of the path.
+    pub fn columns(&self) -> &[ColumnValues] {
+        &self.columns
+    }
+
     /// The first column of the path, with the values that are looked for.
     pub fn first(&self) -> Option<(&str, &[String])> {
         self.columns.first().map(|column| (column.name.as_str(), column.values.as_slice()))

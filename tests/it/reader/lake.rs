@@ -16,15 +16,15 @@ use crate::clients::{STREAM, intake_source};
 const BUFFER: &str = "[buffer]\nage = \"600 s\"\nidle = \"600 s\"\n\n[archive]\nage = \"600 s\"\n";
 
 /// A log in a lake, with a reader.
-pub(super) struct Asked {
-    pub(super) lake: Lake,
-    pub(super) reader: Reader,
+pub(crate) struct Asked {
+    pub(crate) lake: Lake,
+    pub(crate) reader: Reader,
     pub(super) histories: Histories,
 }
 
 impl Asked {
     /// Writes these events and starts a reader; `more` are further fields of `[reader]`.
-    pub(super) fn new(lake: Lake, events: &'static [Vec<u8>], buckets: u32, more: &str) -> Asked {
+    pub(crate) fn new(lake: Lake, events: &'static [Vec<u8>], buckets: u32, more: &str) -> Asked {
         let (listen, address) = (loopback(), loopback());
         let spec = table(&lake, events, buckets);
         let bucket = format!(".entity_id | bucket({buckets})");

@@ -93,5 +93,44 @@ pub(super) const SECTION: Section = Section {
         ),
         field("rule", Kind::Text, Default("rule_id"), "rule", "The column that says by which rule, if there is one."),
         field("evidence", Kind::Text, Default("evidence"), "proof", "The column that says why, if there is one."),
+        field(
+            "engine",
+            Kind::Choice(&["datafusion", "athena"]),
+            Default("datafusion"),
+            "athena",
+            "What reads the rows: DataFusion in the reader's own process, or Amazon Athena over the table of the Glue catalog. \
+             Athena reads S3 alone and takes a second or more for each question; it is for tables that are too wide for one process.",
+        ),
+        field("athena_workgroup", Kind::Text, Absent, "reader", "Athena's workgroup; left out, `primary`."),
+        field(
+            "athena_database",
+            Kind::Text,
+            Absent,
+            "company_lake",
+            "The database the table is registered in; left out, the one the table's spec names.",
+        ),
+        field("athena_catalog", Kind::Text, Absent, "AwsDataCatalog", "The data catalog; left out, `AwsDataCatalog`."),
+        field(
+            "athena_output",
+            Kind::Place,
+            Absent,
+            "s3://company-lake-results/",
+            "Where Athena puts results; left out, where the workgroup says.",
+        ),
+        field(
+            "athena_reuse",
+            Kind::Time { min: "1 min", max: "10080 min" },
+            Absent,
+            "10 min",
+            "How old an earlier result of the same question may be to stand for its answer, in whole minutes; left out, every \
+             question is run. What arrived in between is not in such an answer.",
+        ),
+        field(
+            "athena_endpoint_url",
+            Kind::HttpUrl,
+            Absent,
+            "http://127.0.0.1:4566",
+            "Another endpoint than Amazon's. Region and credentials are the SDK's own chain's.",
+        ),
     ],
 };

@@ -309,6 +309,7 @@ fn table() -> Value {
 fn statistics() -> Value {
     object(json!({
         "engine": text(),
+        "queue_ms": number(),
         "planning_ms": number(),
         "listing_ms": number(),
         "scan_ms": number(),

@@ -8,7 +8,6 @@ mod scan;
 mod table;
 #[cfg(test)]
 mod tests;
-mod walk;
 
 use std::sync::Arc;
 
@@ -17,18 +16,16 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use tokio::time::Instant;
 
-use super::Engine;
+use super::walk::{Walk, dry_run};
+use super::{Engine, milliseconds, too_many_bytes};
 use crate::config::{Columns, Limits};
 use crate::error::ReaderError;
 use crate::lake::{Lake, one_line};
 use crate::plan::{Layout, Plan};
-use crate::question::{
-    ATHENA_BYTES_MIN, ATHENA_USD_PER_TB, DryRun, FolderSize, Found, Question, SHOWN_MAX, Statistics, Stop,
-};
+use crate::question::{DryRun, Found, Question, Statistics, Stop};
 use crate::timeline::ordered;
 use scan::Scan;
 pub use table::LakeTable;
-use walk::{Listed, Walk};
 
 /// Footers of files that are kept in memory, in bytes: data files never change under their names.
 pub const FOOTERS_BYTES: usize = 128 << 20;
@@ -66,11 +63,7 @@ impl LakeEngine {
 
     /// Refuses files that come to more than one question may read.
     fn check_bytes(&self, bytes: u64) -> Result<(), ReaderError> {
-        if bytes <= self.limits.bytes {
-            return Ok(());
-        }
-        let instead = "add a predicate, or a narrower range of time";
-        Err(ReaderError::TooMuch { what: "bytes of the files to read", limit: self.limits.bytes, instead })
+        if bytes <= self.limits.bytes { Ok(()) } else { Err(too_many_bytes(self.limits.bytes)) }
     }
 
     /// Reading may end early only if no older folder can hold a newer row.
@@ -90,11 +83,6 @@ impl LakeEngine {
     fn walk(&self, plan: Plan, eager: bool) -> Walk<'_> {
         Walk::new(&self.lake.table, plan, self.limits.folders, eager)
     }
-}
-
-/// Milliseconds since then, to the microsecond.
-fn milliseconds(since: Instant) -> f64 {
-    since.elapsed().as_micros() as f64 / 1000.0
 }
 
 #[async_trait]
@@ -130,26 +118,6 @@ impl Engine for LakeEngine {
     }
 
     async fn plan(&self, question: &Question) -> Result<DryRun, ReaderError> {
-        let began = Instant::now();
-        let plan = self.layout.plan(&question.filter, question.now)?;
-        let mut statistics = self.statistics(began, &plan);
-        let mut walk = self.walk(plan, true);
-        let mut folders = Vec::new();
-        while let Some(wave) = walk.next(&mut statistics).await? {
-            let sized = wave.into_iter().filter(|listed| !listed.files.is_empty()).map(sized);
-            folders.extend(sized.take(SHOWN_MAX - folders.len().min(SHOWN_MAX)));
-        }
-        walk.price(&mut statistics);
-        let bytes = statistics.bytes_in_files.max(ATHENA_BYTES_MIN);
-        Ok(DryRun { folders, athena_usd: bytes as f64 / 1e12 * ATHENA_USD_PER_TB, statistics })
-    }
-}
-
-fn sized(listed: Listed) -> FolderSize {
-    FolderSize {
-        path: listed.folder.path,
-        values: listed.folder.values,
-        files: listed.files.len() as u64,
-        bytes: listed.files.iter().map(|file| file.size).sum(),
+        dry_run(self.name(), &self.layout, &self.lake.table, self.limits.folders, question).await
     }
 }

@@ -1,68 +1,24 @@
-//! Arrow rows to events: the columns that a history is told by, typed, and all columns as JSON.
+//! Arrow rows to events: all columns as JSON, and the instants that a history is told by.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampMillisecondType;
 use arrow_array::{Array, RecordBatch};
 use arrow_json::WriterBuilder;
 use arrow_json::writer::LineDelimited;
-use schemas::position::Position;
-use schemas::table::TableSpec;
 use serde_json::{Map, Value};
 
-use super::table::FILE;
-use crate::config::Columns;
+use crate::engine::rows::{ARRIVED_AT, Rows};
 use crate::error::ReaderError;
-use crate::event::{Event, EventPlace, Operation};
+use crate::event::Event;
 
-/// How rows are read.
-pub(super) struct Rows<'r> {
-    pub(super) columns: &'r Columns,
-    pub(super) spec: &'r TableSpec,
-}
-
-impl Rows<'_> {
-    /// Appends a batch's rows. A row without entity, attribute or time tells no history and is passed over.
-    pub(super) fn read(&self, batch: &RecordBatch, events: &mut Vec<Event>) -> Result<(), ReaderError> {
-        let (at, arrived_at) = (instants(batch, &self.columns.at), instants(batch, "_arrived_at"));
-        for (row, columns) in json_rows(batch)?.into_iter().enumerate() {
-            let of = |instants: &Option<Vec<Option<i64>>>| instants.as_ref().and_then(|all| all[row]);
-            if let Some(event) = self.event(columns, of(&at), of(&arrived_at)) {
-                events.push(event);
-            }
-        }
-        Ok(())
+/// Appends a batch's rows.
+pub(super) fn read(rows: Rows<'_>, batch: &RecordBatch, events: &mut Vec<Event>) -> Result<(), ReaderError> {
+    let (at, arrived_at) = (instants(batch, &rows.columns.at), instants(batch, ARRIVED_AT));
+    for (row, columns) in json_rows(batch)?.into_iter().enumerate() {
+        let of = |instants: &Option<Vec<Option<i64>>>| instants.as_ref().and_then(|all| all[row]);
+        events.extend(rows.event(columns, of(&at), of(&arrived_at)));
     }
-
-    fn event(&self, mut columns: Map<String, Value>, at: Option<i64>, arrived_at: Option<i64>) -> Option<Event> {
-        let file = columns.remove(FILE).and_then(|file| file.as_str().map(str::to_string)).unwrap_or_default();
-        let names = self.columns;
-        let of = |name: &str| columns.get(name).and_then(text);
-        let named = |name: &Option<String>| name.as_ref().and_then(|name| of(name));
-        let value = of(&names.value);
-        let position = of("_position").and_then(|text| text.parse::<Position>().ok());
-        let place = of("_shard").zip(position).map(|(shard, position)| EventPlace { shard, position });
-        Some(Event {
-            entity: of(&names.entity)?,
-            attribute: of(&names.attribute)?,
-            operation: Operation::of(named(&names.operation).as_deref(), value.is_some()),
-            value,
-            at: at?,
-            arrived_at,
-            id: named(&names.event),
-            place: place.filter(|_| self.spec.metadata),
-            file,
-            columns,
-        })
-    }
-}
-
-/// A plain value as text; nothing for null.
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
-    }
+    Ok(())
 }
 
 fn instants(batch: &RecordBatch, name: &str) -> Option<Vec<Option<i64>>> {

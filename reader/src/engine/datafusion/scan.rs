@@ -8,10 +8,12 @@ use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 
 use super::filters::expression;
-use super::rows::Rows;
+use super::rows;
 use super::table::{LakeTable, schema_of};
-use super::walk::Listed;
 use crate::config::Columns;
+use crate::engine::rows::Rows;
+use crate::engine::too_many_rows;
+use crate::engine::walk::Listed;
 use crate::error::ReaderError;
 use crate::event::Event;
 use crate::lake::{Lake, one_line};
@@ -45,16 +47,15 @@ impl Scan {
         statistics: &mut Statistics,
     ) -> Result<Vec<Event>, ReaderError> {
         let plan = self.physical(wave, filter).await.map_err(|e| self.failed(e))?;
-        let rows = Rows { columns: &self.columns, spec: &self.layout.spec };
+        let read_as = Rows { columns: &self.columns, spec: &self.layout.spec };
         let mut stream = execute_stream(plan.clone(), self.context.task_ctx()).map_err(|e| self.failed(e))?;
         let mut events = Vec::new();
         while let Some(batch) = stream.next().await {
             let batch = batch.map_err(|e| self.failed(e))?;
             if (before + events.len() + batch.num_rows()) as u64 > self.rows_max {
-                let instead = "ask for less at a time, with `limit`, or a narrower range of time";
-                return Err(ReaderError::TooMuch { what: "rows to hold", limit: self.rows_max, instead });
+                return Err(too_many_rows(self.rows_max));
             }
-            rows.read(&batch, &mut events)?;
+            rows::read(read_as, &batch, &mut events)?;
         }
         statistics.rows += events.len() as u64;
         statistics.bytes_scanned += bytes_scanned(plan.as_ref());

@@ -21,7 +21,8 @@ use schemas::column::DataType;
 use schemas::table::TableSpec;
 
 use super::filters::{is_of_partitions, predicate};
-use super::walk::{Listed, Walk};
+use crate::engine::rows::FILE;
+use crate::engine::walk::{Listed, Walk};
 use crate::lake::Place;
 use crate::plan::Layout;
 use crate::plan::columns::scalar;
@@ -31,9 +32,6 @@ use crate::question::Statistics;
 /// What DataFusion calls the lake's store.
 pub(super) static STORE: LazyLock<ObjectStoreUrl> =
     LazyLock::new(|| ObjectStoreUrl::parse("lake://table").expect("a URL of scheme and host"));
-
-/// A column behind the table's own: the object a row lies in.
-pub(super) const FILE: &str = "_file";
 
 /// See the module's text.
 #[derive(Debug, Clone)]

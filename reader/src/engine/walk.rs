@@ -10,8 +10,11 @@ use tokio::time::Instant;
 use super::milliseconds;
 use crate::error::ReaderError;
 use crate::lake::Place;
-use crate::plan::{Folder, Plan};
-use crate::question::{GET_USD_PER_1000, LIST_USD_PER_1000, Statistics};
+use crate::plan::{Folder, Layout, Plan};
+use crate::question::{
+    ATHENA_BYTES_MIN, ATHENA_USD_PER_TB, DryRun, FolderSize, GET_USD_PER_1000, LIST_USD_PER_1000, Question, SHOWN_MAX,
+    Statistics,
+};
 
 /// Folders of the first wave; each further one is four times as large, up to the last number.
 pub(super) const FIRST_WAVE: u64 = 16;
@@ -74,12 +77,7 @@ impl<'t> Walk<'t> {
     }
 
     async fn begin(&mut self, statistics: &mut Statistics) -> Result<(), ReaderError> {
-        let first = self.plan.first().filter(|(_, values)| values.len() >= ASK_FROM);
-        if let Some(column) = first.map(|(column, _)| column.to_string()) {
-            let there = values_there(self.table, &column, statistics).await?;
-            self.plan.keep_first(|value| there.contains(value));
-        }
-        self.plan.within(self.limit)?;
+        narrow(self.table, &mut self.plan, self.limit, statistics).await?;
         self.left = Some(0..self.plan.projected());
         Ok(())
     }
@@ -97,11 +95,63 @@ impl<'t> Walk<'t> {
 
     /// What the requests cost at S3's prices.
     pub(super) fn price(&self, statistics: &mut Statistics) {
-        if self.table.url().starts_with("s3:") {
-            let gets = statistics.files * GETS_PER_FILE;
-            statistics.cost_usd =
-                statistics.lists as f64 * LIST_USD_PER_1000 / 1000.0 + gets as f64 * GET_USD_PER_1000 / 1000.0;
-        }
+        price(self.table, statistics);
+    }
+}
+
+/// Leaves of a plan what the table has values of in its path's first column, and refuses it where it is too wide even so.
+pub(super) async fn narrow(
+    table: &Place,
+    plan: &mut Plan,
+    limit: u64,
+    statistics: &mut Statistics,
+) -> Result<(), ReaderError> {
+    let first = plan.first().filter(|(_, values)| values.len() >= ASK_FROM);
+    if let Some(column) = first.map(|(column, _)| column.to_string()) {
+        let there = values_there(table, &column, statistics).await?;
+        plan.keep_first(|value| there.contains(value));
+    }
+    Ok(plan.within(limit)?)
+}
+
+/// What a question would read: the folders its plan comes to, listed.
+pub(super) async fn dry_run(
+    engine: &'static str,
+    layout: &Layout,
+    table: &Place,
+    limit: u64,
+    question: &Question,
+) -> Result<DryRun, ReaderError> {
+    let began = Instant::now();
+    let plan = layout.plan(&question.filter, question.now)?;
+    let (planning_ms, folders_projected) = (milliseconds(began), plan.projected());
+    let mut statistics = Statistics { engine, planning_ms, folders_projected, ..Statistics::default() };
+    let mut walk = Walk::new(table, plan, limit, true);
+    let mut folders = Vec::new();
+    while let Some(wave) = walk.next(&mut statistics).await? {
+        let sized = wave.into_iter().filter(|listed| !listed.files.is_empty()).map(sized);
+        folders.extend(sized.take(SHOWN_MAX - folders.len().min(SHOWN_MAX)));
+    }
+    walk.price(&mut statistics);
+    let bytes = statistics.bytes_in_files.max(ATHENA_BYTES_MIN);
+    Ok(DryRun { folders, athena_usd: bytes as f64 / 1e12 * ATHENA_USD_PER_TB, statistics })
+}
+
+/// Adds what LIST and GET requests cost at S3's prices.
+pub(super) fn price(table: &Place, statistics: &mut Statistics) {
+    if table.url().starts_with("s3:") {
+        let gets = statistics.files * GETS_PER_FILE;
+        statistics.cost_usd +=
+            statistics.lists as f64 * LIST_USD_PER_1000 / 1000.0 + gets as f64 * GET_USD_PER_1000 / 1000.0;
+    }
+}
+
+fn sized(listed: Listed) -> FolderSize {
+    FolderSize {
+        path: listed.folder.path,
+        values: listed.folder.values,
+        files: listed.files.len() as u64,
+        bytes: listed.files.iter().map(|file| file.size).sum(),
     }
 }
 
