@@ -13,9 +13,8 @@ use aws_sdk_glue::config::retry::RetryConfig;
 use aws_sdk_glue::config::timeout::TimeoutConfig;
 use aws_sdk_glue::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_glue::types::{Column, SerDeInfo, StorageDescriptor, Table, TableInput};
+use schemas::problem::causes;
 use serde::Deserialize;
-
-use crate::error::causes;
 
 /// One attempt at one call, and attempts.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);

@@ -1,7 +1,5 @@
 //! What can end a run, by what the operator should do about it.
 
-use std::error::Error;
-
 use schemas::problem::Problem;
 use writer::error::WriterError;
 
@@ -50,20 +48,4 @@ impl From<Vec<Problem>> for RunError {
     fn from(problems: Vec<Problem>) -> Self {
         RunError::Input(problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))
     }
-}
-
-/// An error with its causes, in one line: the SDK's own `Display` stops at "dispatch failure".
-pub(crate) fn causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        // Wrappers often repeat what they wrap.
-        if !text.ends_with(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -3,7 +3,7 @@
 import { Problem, aboutTable, ask, paths, save } from './api.js';
 import { answersOf, button, el, field, link, timeField, unseen } from './dom.js';
 import { panel } from './statistics.js';
-import { dateText, plural, sourceChip, valueOf, timeText } from './words.js';
+import { change, dateText, plural, sourceChip, valueOf, timeText } from './words.js';
 
 const PAGE = 100;
 
@@ -50,7 +50,7 @@ async function feed(state, context) {
   }
   if (!state.date) context.settle({ ...state, date });
   const limit = Math.max(PAGE, Number.parseInt(state.shown ?? '', 10) || PAGE);
-  const found = await ask(paths.changes(attribute), { date, limit, known_as_of: state.known_as_of }, context.signal);
+  const found = await ask(paths.changes(attribute), { date, limit, known_as_of: state.known_as_of, previous: state.before === '1' ? 'true' : null }, context.signal);
   const place = { ...state, date };
   const count = `${found.next ? 'The newest ' : ''}${plural(found.events.length, 'change')} of ${attribute} on ${dateText(date)}`;
   const node = el('section', { class: 'answer', 'aria-labelledby': 'feed_title' },
@@ -59,8 +59,9 @@ async function feed(state, context) {
     el('ol', { class: 'feed' }, found.events.map((event) => entry(event, place))),
     el('p', { class: 'actions' },
       found.next && link({ ...place, shown: limit + PAGE }, { class: 'button', 'data-keep': 'more' }, 'Show more'),
+      state.before !== '1' && found.events.length > 0 && link({ ...place, before: '1' }, { class: 'button', 'data-keep': 'before' }, 'Show what each was before'),
       button('Copy link', () => context.copyLink()),
-      button('Save as CSV', () => save(paths.changes(attribute), { date, limit: 100_000, format: 'csv' }, 'changes.csv'))),
+      button('Save as CSV', () => save(paths.changes(attribute), { date, limit: state.before === '1' ? 1000 : 100_000, previous: state.before === '1' ? 'true' : null, format: 'csv' }, 'changes.csv'))),
     panel(found.statistics));
   return { node, said: count };
 }
@@ -81,11 +82,18 @@ function neighbours(days, state) {
     newer && link({ ...state, date: newer, shown: null }, { class: 'button' }, unseen('later day: '), `${dateText(newer)} \u2192`));
 }
 
+/** Old to new where it was asked for, else the new. */
+function what(event) {
+  if (event.repeats) return ['said again: ', valueOf(event)];
+  if ('previous' in event) return change(event.previous, event);
+  return event.operation === 'unset' ? el('span', { class: 'none' }, 'value removed') : valueOf(event);
+}
+
 function entry(event, state) {
   return el('li', {},
     el('p', { class: 'what' },
       link({ entity: event.entity, attribute: event.attribute }, { class: 'whose' }, event.entity), ' ',
-      event.operation === 'unset' ? el('span', { class: 'none' }, 'value removed') : valueOf(event)),
+      what(event)),
     el('p', { class: 'from' }, el('time', { datetime: event.at }, timeText(event.at)), sourceChip(event),
       link({ ...state, of_entity: event.entity, evidence: event.reference }, { class: 'evidence-link' }, 'Evidence', unseen(` of ${event.entity}`))));
 }

@@ -26,6 +26,7 @@ export function panel(statistics, what = 'How this was answered') {
       ['of them looked into', number(statistics.folders_listed)],
       ['of them with files', number(statistics.folders_nonempty)],
       ['Files', `${number(statistics.files)}, ${bytes(statistics.bytes_in_files)} in size`],
+      ['Opened of them', number(statistics.files_opened)],
       ['Read from them', bytes(statistics.bytes_scanned)],
       ['Rows', number(statistics.rows)],
       ['Listing requests', number(statistics.lists)],

@@ -51,6 +51,7 @@ pub async fn execute(cli: &Cli) -> Result<(), ReaderError> {
         return Box::pin(lambda::serve(router(Arc::new(App::new(config, now_ms)?)))).await;
     }
     let app = Arc::new(App::new(config, now_ms)?);
+    say_if_empty(&app).await;
     let failed = |e: &dyn std::fmt::Display| ReaderError::environment(format!("listen on {listen}"), e);
     let listener = TcpListener::bind(listen).await.map_err(|e| failed(&e))?;
     let address = listener.local_addr().map_err(|e| failed(&e))?;
@@ -59,6 +60,16 @@ pub async fn execute(cli: &Cli) -> Result<(), ReaderError> {
     tracing::info!(%address, %table, lake = app.lake.table.url(), "open http://{address}/ or ask http://{address}/v1/table");
     serve(listener, router(app), stop).await;
     Ok(())
+}
+
+/// A reader may be there before the first file is; a wrong address looks the same.
+async fn say_if_empty(app: &App) {
+    if app.lake.table.is_empty().await.unwrap_or(false) {
+        tracing::warn!(
+            lake = app.lake.table.url(),
+            "nothing is stored here yet, or [lake] url is the address of another place"
+        );
+    }
 }
 
 /// Lambda starts a program without arguments, in a folder of its own.

@@ -179,6 +179,23 @@ impl History {
         self.engine.events(&Question::all(filter, now)).await
     }
 
+    /// The last event before a day of each of an attribute's entities; nothing if no day of the table is before it.
+    pub async fn before(
+        &self,
+        of: Vec<Attribute>,
+        day: i32,
+        known_as_of: Option<i64>,
+        now: i64,
+    ) -> Result<Option<Found>, ReaderError> {
+        let last = i64::from(day) * DAY_MS - 1;
+        if of.is_empty() || self.check_range(Some(last), now).is_err() {
+            return Ok(None);
+        }
+        let filter = self.filter(&of, None, Some(last), known_as_of)?;
+        let stop = Stop::Changes { of, each: 1, before: None };
+        self.engine.events(&Question::all(filter, now).until(stop)).await.map(Some)
+    }
+
     /// One event.
     pub async fn version(&self, of: &Attribute, reference: &Reference, now: i64) -> Result<Found, ReaderError> {
         let filter = self.filter(std::slice::from_ref(of), Some(reference.at), Some(reference.at), None)?;

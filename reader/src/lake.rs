@@ -1,5 +1,7 @@
 //! The lake as it is read: the table's folders, the archive, the writer log. Nothing here writes.
 
+mod local;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +13,16 @@ use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{BackoffConfig, ClientOptions, Error, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig};
+use schemas::problem::causes;
+use tokio::task::spawn_blocking;
 use url::Url;
 
 use crate::config::LakeSettings;
 use crate::error::ReaderError;
 
-/// Folders that one question has listed at a time.
+/// Folders that one question has listed at a time, of S3 and of a local disk.
 pub const LISTS_AT_ONCE: usize = 64;
+const LOCAL_LISTS_AT_ONCE: usize = 512;
 
 /// Tries at one request after the first, how long they may take altogether, and how long one may.
 pub const RETRIES: usize = 4;
@@ -30,6 +35,8 @@ pub struct Place {
     store: Arc<dyn ObjectStore>,
     prefix: String,
     url: String,
+    /// Whether it is a folder of this machine, called by its whole path.
+    local: bool,
 }
 
 impl fmt::Debug for Place {
@@ -60,7 +67,7 @@ impl Lake {
 impl Place {
     /// Any store below a prefix (`""` for its root). `url` is what messages call it.
     pub fn new(store: Arc<dyn ObjectStore>, prefix: &str, url: &str) -> Place {
-        Place { store, prefix: prefix.trim_matches('/').to_string(), url: url.to_string() }
+        Place { store, prefix: prefix.trim_matches('/').to_string(), url: url.to_string(), local: false }
     }
 
     /// `file:///folder/` or `s3://bucket/prefix/`.
@@ -71,8 +78,16 @@ impl Place {
             return Ok(Place::new(s3(&parsed, settings).map_err(|e| failed(&e))?, parsed.path(), url));
         }
         let folder = parsed.to_file_path().map_err(|()| failed(&"it is no folder of this machine"))?;
-        let store = LocalFileSystem::new_with_prefix(&folder).map_err(|e| failed(&e))?;
-        Ok(Place::new(Arc::new(store), "", url))
+        // By its whole path, which need not exist: a reader may be there before the first file is.
+        let path = folder.to_str().ok_or_else(|| failed(&"its name is no UTF-8"))?;
+        Ok(Place { local: true, ..Place::new(Arc::new(LocalFileSystem::new()), path, url) })
+    }
+
+    /// Whether anything is there, as far as one request tells.
+    pub async fn is_empty(&self) -> Result<bool, ReaderError> {
+        let at = self.path("")?;
+        let first = self.store.list(Some(&at)).try_next().await;
+        Ok(first.map_err(|e| self.failed("list", "", &e))?.is_none())
     }
 
     pub fn url(&self) -> &str {
@@ -97,24 +112,21 @@ impl Place {
     }
 
     fn failed(&self, doing: &str, relative: &str, cause: &Error) -> ReaderError {
-        ReaderError::environment(format!("{doing} {}/{relative}", self.url.trim_end_matches('/')), one_line(cause))
+        ReaderError::environment(format!("{doing} {}/{relative}", self.url.trim_end_matches('/')), causes(cause))
     }
 
     /// The objects in a folder that readers see: names that begin with `_` or `.` are hidden from every engine.
     pub async fn list(&self, folder: &str) -> Result<Vec<ObjectMeta>, ReaderError> {
         let path = self.path(folder)?;
         let listed: Result<Vec<ObjectMeta>, _> = self.store.list(Some(&path)).try_collect().await;
-        let mut found = listed.map_err(|e| self.failed("list", folder, &e))?;
-        found.retain(|object| {
-            let name = object.location.filename().unwrap_or_default();
-            object.size > 0 && !name.starts_with(['_', '.'])
-        });
-        found.sort_unstable_by(|a, b| a.location.cmp(&b.location));
-        Ok(found)
+        listed.map(seen).map_err(|e| self.failed("list", folder, &e))
     }
 
-    /// [`Place::list`] of several folders, [`LISTS_AT_ONCE`] at a time, in their order.
+    /// [`Place::list`] of several folders, in their order.
     pub async fn list_all(&self, folders: Vec<String>) -> Result<Vec<Vec<ObjectMeta>>, ReaderError> {
+        if self.local {
+            return self.list_local(folders).await;
+        }
         // Boxed and owned: a future that borrows an item of the list is no `Send` for all lifetimes.
         let place = self.clone();
         let lists = folders.into_iter().map(move |folder| {
@@ -122,6 +134,18 @@ impl Place {
             async move { place.list(&folder).await }
         });
         stream::iter(lists).buffered(LISTS_AT_ONCE).try_collect().await
+    }
+
+    async fn list_local(&self, mut folders: Vec<String>) -> Result<Vec<Vec<ObjectMeta>>, ReaderError> {
+        let mut found = Vec::with_capacity(folders.len());
+        while !folders.is_empty() {
+            let rest = folders.split_off(folders.len().min(LOCAL_LISTS_AT_ONCE));
+            let (prefix, some) = (self.prefix.clone(), std::mem::replace(&mut folders, rest));
+            let failed = |e: &dyn fmt::Display| ReaderError::environment(format!("list {}", self.url), e);
+            let listed = spawn_blocking(move || local::list(&prefix, &some)).await.map_err(|e| failed(&e))?;
+            found.extend(listed.map_err(|e| failed(&e))?.into_iter().map(seen));
+        }
+        Ok(found)
     }
 
     /// The names of the folders right below: one request for each thousand.
@@ -144,6 +168,13 @@ impl Place {
     }
 }
 
+/// What readers see of a folder's files, in order.
+fn seen(mut files: Vec<ObjectMeta>) -> Vec<ObjectMeta> {
+    files.retain(|file| file.size > 0 && !file.location.filename().unwrap_or_default().starts_with(['_', '.']));
+    files.sort_unstable_by(|a, b| a.location.cmp(&b.location));
+    files
+}
+
 fn s3(url: &Url, settings: &LakeSettings) -> Result<Arc<dyn ObjectStore>, Error> {
     let retry = RetryConfig { max_retries: RETRIES, retry_timeout: RETRY_TIMEOUT, backoff: BackoffConfig::default() };
     let http = ClientOptions::new()
@@ -159,20 +190,6 @@ fn s3(url: &Url, settings: &LakeSettings) -> Result<Arc<dyn ObjectStore>, Error>
         builder = builder.with_region(region);
     }
     Ok(Arc::new(builder.build()?))
-}
-
-/// An error with its causes.
-pub fn one_line(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text = format!("{text}: {inner_text}");
-        }
-        cause = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]
@@ -197,5 +214,41 @@ mod tests {
         assert_eq!(found, [format!("{name}/x.parquet")]);
         assert_eq!(place.folders().await.expect("listed"), [name]);
         assert!(place.list("k=none").await.expect("no such folder").is_empty());
+    }
+
+    /// What is written later is found without opening the place again.
+    #[tokio::test]
+    async fn a_folder_may_come_after_the_reader() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let lake = folder.path().join("la ke~%41");
+        let url = Url::from_directory_path(&lake).expect("a path").to_string();
+        let settings = LakeSettings {
+            url: url.clone(),
+            state: None,
+            archive: None,
+            endpoint_url: None,
+            region: None,
+            allow_http: false,
+        };
+        let place = Place::open(&url, &settings).expect("opened");
+        assert!(place.is_empty().await.expect("asked"));
+        assert!(place.folders().await.expect("listed").is_empty());
+        assert_eq!(place.get("a/b").await.expect("asked"), None);
+        std::fs::create_dir_all(lake.join("k=a%2Fb")).expect("a folder");
+        std::fs::write(lake.join("k=a%2Fb/x.parquet"), b"1").expect("a file");
+        assert!(!place.is_empty().await.expect("asked"));
+        assert_eq!(place.folders().await.expect("listed"), ["k=a%2Fb"]);
+        std::fs::write(lake.join("k=a%2Fb/_hidden.parquet"), b"1").expect("a file");
+        std::fs::create_dir(lake.join("k=a%2Fb/deeper")).expect("a folder");
+        std::fs::write(lake.join("k=a%2Fb/deeper/y.parquet"), b"12").expect("a file");
+        let one = place.list("k=a%2Fb").await.expect("listed");
+        let all = place.list_all(vec!["k=none".into(), "k=a%2Fb".into()]).await.expect("listed");
+        let told = |all: &[ObjectMeta]| -> Vec<_> {
+            all.iter().map(|file| (place.relative(&file.location).to_string(), file.size, file.last_modified)).collect()
+        };
+        assert_eq!((all[0].len(), told(&all[1])), (0, told(&one)), "as the object store lists it");
+        let names: Vec<_> = told(&one).into_iter().map(|(name, ..)| name).collect();
+        assert_eq!(names, ["k=a%2Fb/deeper/y.parquet", "k=a%2Fb/x.parquet"]);
+        assert!(place.get("k=a%2Fb/x.parquet").await.expect("read").is_some());
     }
 }

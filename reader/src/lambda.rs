@@ -29,7 +29,7 @@ pub fn check(access: &Access, config: &Path) -> Result<(), ReaderError> {
     if !matches!(access, Access::Open) {
         return Ok(());
     }
-    let message = "[reader] asks nobody who they are, and in Lambda anyone reaches it; write token = \"${READER_TOKEN}\", or \
+    let message = "[reader] asks nobody who they are, and in Lambda anyone reaches it; write token = \"${ALLUVIUM_READER_TOKEN}\", or \
                    trusted_header where the gateway sets one itself";
     Err(ReaderError::Config(vec![schemas::problem::Problem::new(&config.display().to_string(), None, message)]))
 }

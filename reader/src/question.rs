@@ -73,9 +73,11 @@ pub struct Statistics {
     /// Of those, the ones that hold files.
     pub folders_nonempty: u64,
     pub files: u64,
-    /// Size of these files.
+    /// Of them, those that were opened: that the others hold nothing of the kind was known.
+    pub files_opened: u64,
+    /// Size of all these files.
     pub bytes_in_files: u64,
-    /// Of them, bytes that were read.
+    /// Bytes of them that were read.
     pub bytes_scanned: u64,
     pub rows: u64,
     /// LIST requests.
@@ -96,6 +98,7 @@ impl Statistics {
         self.folders_listed += more.folders_listed;
         self.folders_nonempty += more.folders_nonempty;
         self.files += more.files;
+        self.files_opened += more.files_opened;
         self.bytes_in_files += more.bytes_in_files;
         self.bytes_scanned += more.bytes_scanned;
         self.rows += more.rows;

@@ -69,7 +69,8 @@ fn version(event: &Event, previous: Option<Before>) -> Version {
     Version { event: event.clone(), previous, until: None, confirmations: 0, last_seen: event.at }
 }
 
-fn before(event: &Event) -> Before {
+/// What an event leaves, to the one after it.
+pub fn before(event: &Event) -> Before {
     Before { operation: event.operation, value: event.state().map(str::to_string) }
 }
 

@@ -1,5 +1,7 @@
-//! What is wrong with something a person wrote (a config, a table spec, a key program), where, and what to write instead.
+//! What is wrong with something a person wrote (a config, a table spec, a key program), where, and what to write instead; and
+//! how an error of a library is told.
 
+use std::error::Error;
 use std::fmt;
 
 /// One problem: `file:line: what is wrong; what to write instead`.
@@ -26,6 +28,21 @@ impl fmt::Display for Problem {
             None => write!(f, "{}: {}", self.file, self.message),
         }
     }
+}
+
+/// An error with its causes, in one line: the `Display` of most libraries stops at "dispatch failure". Wrappers often repeat what
+/// they wrap; that is told once.
+pub fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let told = inner.to_string();
+        if !text.contains(&told) {
+            text = format!("{text}: {told}");
+        }
+        cause = inner.source();
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The 1-based line of a byte offset in `text`.
@@ -62,5 +79,27 @@ mod tests {
         assert_eq!(nearest("compresion", ["compression", "level"]), Some("compression"));
         assert_eq!(nearest("sise", ["size", "age", "idle"]), Some("size"));
         assert_eq!(nearest("zzzzzzzz", ["size", "age"]), None);
+    }
+
+    #[derive(Debug)]
+    struct Wrapper(&'static str, Option<Box<Wrapper>>);
+
+    impl fmt::Display for Wrapper {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl Error for Wrapper {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            self.1.as_deref().map(|inner| inner as _)
+        }
+    }
+
+    #[test]
+    fn an_error_is_told_with_its_causes_once_each_in_one_line() {
+        let wrap = |text, inner| Wrapper(text, Some(Box::new(inner)));
+        let error = wrap("dispatch failure", wrap("io: refused", wrap("refused", Wrapper("by\n  peer", None))));
+        assert_eq!(causes(&error), "dispatch failure: io: refused: by peer");
     }
 }

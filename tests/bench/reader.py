@@ -15,6 +15,8 @@ import threading
 import time
 import urllib.parse
 
+import cold_start
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LOGS = {
     "S&P 500": ROOT / "ingest/data/sp500/events.ndjson.gz",
@@ -136,6 +138,8 @@ def load(arguments, work, seconds):
         finally:
             reader.terminate()
             reader.wait()
+        function = cold_start.measured(arguments.reader, work / "load/alluvium.toml", pairs[0], work / "load")
+        rows[-1]["function"] = rows[-2]["function"] = function
     shutil.rmtree(work / "load")
     return rows
 
@@ -195,6 +199,15 @@ def page(found):
               "| log | clients | questions/s | p50 ms | p99 ms |", "| --- | --- | --- | --- | --- |"]
     for row in found["load"]:
         lines.append(f"| {row['log']} | {row['clients']} | {row['per_second']:.0f} | {row['p50_ms']:.1f} | {row['p99_ms']:.1f} |")
+    sizes = found["load"][0]["function"]
+    lines += ["", "## As a function of Lambda", "",
+              f"The program stripped is {sizes['bootstrap_bytes'] / 1e6:.1f} MB, {sizes['package_bytes'] / 1e6:.1f} MB in its package. Started as "
+              "Lambda starts it, on this machine and beside a lake on local disk: what Lambda takes to fetch the package and start its "
+              "container, and the way to S3, come on top.", "",
+              "| log | start to first event, ms | first answer, ms | the same again, ms |", "| --- | --- | --- | --- |"]
+    for row in (row for row in found["load"] if row["clients"] == 1):
+        times = row["function"]
+        lines.append(f"| {row['log']} | {times['start_ms']:.0f} | {times['first_ms']:.0f} | {times['second_ms']:.0f} |")
     return "\n".join(lines) + "\n"
 
 

@@ -116,7 +116,7 @@ fn a_reader_that_asks_nobody_who_they_are_does_not_start_in_lambda() {
     let ended = command.output().expect("it starts");
     let told = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(1), "{told}");
-    assert!(told.contains("write token = \"${READER_TOKEN}\""), "{told}");
+    assert!(told.contains("write token = \"${ALLUVIUM_READER_TOKEN}\""), "{told}");
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn the_packaged_configuration_is_one_that_the_reader_reads() {
         let value = match name {
             "LAKE" => "s3://company-lake/",
             "READER_ENGINE" => "athena",
-            "READER_TOKEN" => TOKEN,
+            "ALLUVIUM_READER_TOKEN" => TOKEN,
             _ => "part",
         };
         Some(value.to_string())

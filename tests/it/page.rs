@@ -115,6 +115,14 @@ fn at(entity: &str, day: &str) -> BTreeMap<String, Option<String>> {
     fold(entity).into_iter().filter_map(|(name, changes)| Some((name, last(changes)?))).collect()
 }
 
+/// What an attribute was before its change of that day, and after.
+fn change_on(entity: &str, attribute: &str, day: &str) -> Option<(String, [Option<String>; 2])> {
+    let mut changes = fold(entity).remove(attribute)?;
+    let at = changes.iter().position(|(since, _)| since.starts_with(day))?;
+    let before = at.checked_sub(1).and_then(|earlier| changes[earlier].1.take());
+    Some((entity.to_string(), [before, changes.swap_remove(at).1]))
+}
+
 /// `(attribute, before, after)` of what differs between the ends of two days.
 fn difference(entity: &str, from: &str, to: &str) -> Vec<(String, Option<String>, Option<String>)> {
     let (before, after) = (at(entity, from), at(entity, to));
@@ -189,7 +197,10 @@ fn the_feed_has_a_days_changes() {
     let on = |event: &Value| {
         event["attribute_name"] == attribute && event["created_at"].as_str().is_some_and(|at| at.starts_with(day))
     };
-    play("feed", json!({"attribute": attribute, "day": day, "events": events().iter().filter(|e| on(e)).count()}));
+    let of_day: Vec<Value> = events().into_iter().filter(on).collect();
+    let changed: BTreeMap<String, [Option<String>; 2]> =
+        of_day.iter().filter_map(|event| change_on(event["entity_id"].as_str()?, attribute, day)).collect();
+    play("feed", json!({"attribute": attribute, "day": day, "events": of_day.len(), "changed": changed}));
 }
 
 #[test]

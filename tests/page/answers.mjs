@@ -157,6 +157,14 @@ export async function feed({ visit, facts }) {
   await page.waitForSelector('#feed_title');
   assert.equal(params(page).date, facts.day, 'the newest day with a change is found');
   assert.match(await page.textContent('#feed_title'), new RegExp(`^(The newest )?${Math.min(facts.events, 100)} change`));
+  await page.click('main a:text-is("Show what each was before")');
+  await page.waitForSelector('.feed .change .new');
+  assert.equal(params(page).before, '1');
+  const whose = await texts(page, '.feed > li:has(.change) .whose');
+  const [old, now] = [await texts(page, '.feed .change .old'), await texts(page, '.feed .change .new')];
+  assert.ok(whose.length > 0);
+  const told = whose.map((entity, at) => [entity, old[at], now[at]]);
+  assert.deepEqual(told, whose.map((entity) => [entity, ...facts.changed[entity].map((value) => value ?? 'no value')]));
   await page.click('nav[aria-label="Other days"] a');
   await page.waitForFunction((day) => !location.search.includes(day), facts.day);
   await settled(page);

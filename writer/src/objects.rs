@@ -12,11 +12,12 @@ use futures::TryStreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{Error, GetOptions, GetResult, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
+use schemas::problem::causes;
 use url::Url;
 
 use crate::error::WriterError;
 use crate::settings::LakeSettings;
-use crate::store::{LARGE_TIMEOUT, READ_PAUSE, ReadPatience, one_line, s3};
+use crate::store::{LARGE_TIMEOUT, READ_PAUSE, ReadPatience, s3};
 
 /// One version of one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,7 +187,7 @@ impl Objects {
     }
 
     fn failed(&self, doing: &str, path: &str, cause: &Error) -> WriterError {
-        WriterError::environment(format!("cannot {doing} {}", self.url_of(path)), one_line(cause))
+        WriterError::environment(format!("cannot {doing} {}", self.url_of(path)), causes(cause))
     }
 }
 

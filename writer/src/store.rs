@@ -19,6 +19,7 @@ use object_store::{
 };
 use schemas::layout;
 use schemas::log_entry::Output;
+use schemas::problem::causes;
 use url::Url;
 
 use crate::error::WriterError;
@@ -100,7 +101,7 @@ impl Store {
 
     fn failed(&self, doing: &str, relative: &str, cause: &Error) -> WriterError {
         let at = self.url.trim_end_matches('/');
-        WriterError::environment(format!("cannot {doing} {at}/{relative}"), one_line(cause))
+        WriterError::environment(format!("cannot {doing} {at}/{relative}"), causes(cause))
     }
 
     /// Writes or overwrites.
@@ -286,21 +287,8 @@ pub(crate) fn s3(url: &Url, settings: &LakeSettings, timeout: Duration) -> Resul
     if let Some(region) = &settings.region {
         builder = builder.with_region(region);
     }
-    let store = builder.build().map_err(|e| WriterError::Config(format!("lake url `{url}`: {}", one_line(&e))))?;
+    let store = builder.build().map_err(|e| WriterError::Config(format!("lake url `{url}`: {}", causes(&e))))?;
     Ok(Arc::new(store))
-}
-
-pub(crate) fn one_line(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text = format!("{text}: {inner_text}");
-        }
-        cause = inner.source();
-    }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The lake: data files, errors output, state, and the archive where one is kept.

@@ -152,7 +152,6 @@ fn rfc3339(text: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
 
     #[test]

@@ -208,10 +208,16 @@ pub static ROUTES: &[Route] = &[
         path: "/v1/attributes/{attribute}/changes",
         name: "changes",
         summary: "An attribute's events of a day, of all entities",
-        doc: "Newest first, by when they took effect (UTC).",
+        doc: "Newest first, by when they took effect (UTC). An event that says again what was so is among them; `repeats` tells, where `previous` is asked for.",
         parameters: &[
             ATTRIBUTE,
             Parameter { required: true, ..query("date", Kind::Date, "The day (UTC).", "2024-01-01") },
+            query(
+                "previous",
+                Kind::Flag { default: false },
+                "Tell what each was before, too; reads older days until all have been found. Of 1,000 entities at most.",
+                "true",
+            ),
             KNOWN_AS_OF,
             LIMIT,
             CURSOR,

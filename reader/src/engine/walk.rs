@@ -132,6 +132,7 @@ pub(super) async fn dry_run(
         let sized = wave.into_iter().filter(|listed| !listed.files.is_empty()).map(sized);
         folders.extend(sized.take(SHOWN_MAX - folders.len().min(SHOWN_MAX)));
     }
+    statistics.files_opened = statistics.files;
     walk.price(&mut statistics);
     let bytes = statistics.bytes_in_files.max(ATHENA_BYTES_MIN);
     Ok(DryRun { folders, athena_usd: bytes as f64 / 1e12 * ATHENA_USD_PER_TB, statistics })
@@ -140,7 +141,7 @@ pub(super) async fn dry_run(
 /// Adds what LIST and GET requests cost at S3's prices.
 pub(super) fn price(table: &Place, statistics: &mut Statistics) {
     if table.url().starts_with("s3:") {
-        let gets = statistics.files * GETS_PER_FILE;
+        let gets = statistics.files_opened * GETS_PER_FILE;
         statistics.cost_usd +=
             statistics.lists as f64 * LIST_USD_PER_1000 / 1000.0 + gets as f64 * GET_USD_PER_1000 / 1000.0;
     }

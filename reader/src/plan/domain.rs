@@ -182,6 +182,20 @@ impl Domain {
         self.0.get(first).is_some_and(|range| range.contains(at))
     }
 
+    /// Whether it holds a value from `low` to `high`, both included.
+    pub fn meets(&self, low: &Scalar, high: &Scalar) -> bool {
+        let first = self.0.partition_point(|range| match &range.high {
+            Bound::Included(end) => end < low,
+            Bound::Excluded(end) => end <= low,
+            Bound::Unbounded => false,
+        });
+        self.0.get(first).is_some_and(|range| match &range.low {
+            Bound::Included(begin) => begin <= high,
+            Bound::Excluded(begin) => begin < high,
+            Bound::Unbounded => true,
+        })
+    }
+
     /// Its values, if it names each of them.
     pub fn points(&self) -> Option<Vec<&Scalar>> {
         self.0.iter().map(Range::single).collect()
@@ -215,6 +229,9 @@ mod tests {
             let at = Scalar::Int(at);
             prop_assert_eq!(a.clone().union(b.clone()).contains(&at), a.contains(&at) || b.contains(&at));
             prop_assert_eq!(a.intersect(&b).contains(&at), a.contains(&at) && b.contains(&at));
+            let (low, high) = (at.clone(), Scalar::Int(3));
+            let between = Domain::range(Bound::Included(low.clone()), Bound::Included(high.clone()));
+            prop_assert!(between.is_none() || a.meets(&low, &high) == !a.intersect(&between).is_none());
             prop_assert_eq!(a.intersect(&Domain::all()), a.clone());
             prop_assert!(a.0.windows(2).all(|w| by_low(&w[0].low, &w[1].low) == Ordering::Less));
         }

@@ -235,4 +235,28 @@ fn diffs_and_feeds_agree_with_sheets_and_log() {
     want.sort();
     told.sort();
     assert_eq!(told, want);
+    check_previous(&asked);
+}
+
+/// What each event of a day changed: of the first day, of one with repetitions, of one whose entities had been silent for years.
+fn check_previous(asked: &Asked) {
+    for (attribute, day) in [("name", "2012-12-27"), ("company", "2024-12-10"), ("cik", "2026-08-08")] {
+        let path = format!("/v1/attributes/{attribute}/changes?date={day}&previous=true");
+        let (half, whole) =
+            (asked.reader.get(&format!("{path}&limit=3")), asked.reader.get(&format!("{path}&limit=1000")));
+        let events = whole["events"].as_array().expect("events");
+        assert_eq!(half["events"].as_array().expect("events")[..], events[..events.len().min(3)], "{attribute} {day}");
+        assert!(!events.is_empty(), "{attribute} {day}");
+        for told in events {
+            let entity = told["entity"].as_str().expect("a name");
+            let history = &asked.histories[&(entity.to_string(), attribute.to_string())];
+            let at = history.iter().position(|event| told["event"] == *event.id).expect("an event of the log");
+            let before = at.checked_sub(1).map(|earlier| history[earlier].state());
+            let want = before.as_ref().map_or(Value::Null, |(op, value)| json!({"operation": op, "value": value}));
+            assert_eq!(told["previous"], want, "{told}");
+            assert_eq!(told["repeats"], before.is_some_and(|before| before == history[at].state()), "{told}");
+        }
+    }
+    let few = "/v1/attributes/company/changes?date=2024-12-10&previous=true&limit=100000";
+    assert_eq!(asked.reader.get(few)["events"].as_array().map(Vec::len), Some(503));
 }

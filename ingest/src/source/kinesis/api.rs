@@ -16,13 +16,13 @@ use aws_sdk_kinesis::config::{SharedCredentialsProvider, SharedHttpClient};
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{Record, Shard, ShardIteratorType};
+use schemas::problem::causes;
 use tokio::sync::OnceCell;
 
 use super::kpl::HashRange;
 use super::service::{Consumer, Failure, RawRecord, ReadFrom, RecordPage, Service, ShardPage, Subscription};
 use super::tree::ListedShard;
 use super::{Access, KinesisSettings};
-use crate::error::causes;
 use crate::source::SourceError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);

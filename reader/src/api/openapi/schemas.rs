@@ -235,10 +235,12 @@ fn current_question() -> Value {
 
 fn changes() -> Value {
     let own = json!({"entity": text(), "attribute": text(), "at": instant()});
+    let asked_for = json!({"previous": previous(), "repeats": {"type": "boolean"}});
+    let event = object_with(joined(&[event_members(), own, asked_for]), &["previous", "repeats"]);
     object(json!({
         "attribute": text(),
         "date": text(),
-        "events": {"type": "array", "items": object(joined(&[event_members(), own]))},
+        "events": {"type": "array", "items": event},
         "next": optional_text(),
         "statistics": reference("Statistics"),
     }))
@@ -317,6 +319,7 @@ fn statistics() -> Value {
         "folders_listed": whole(),
         "folders_nonempty": whole(),
         "files": whole(),
+        "files_opened": whole(),
         "bytes_in_files": whole(),
         "bytes_scanned": whole(),
         "rows": whole(),

@@ -15,6 +15,7 @@ use aws_sdk_athena::types::{
     QueryExecution, QueryExecutionContext, QueryExecutionState, QueryExecutionStatistics, ResultConfiguration,
     ResultReuseByAgeConfiguration, ResultReuseConfiguration, Row,
 };
+use schemas::problem::causes;
 use sha2::{Digest, Sha256};
 use tokio::sync::{OnceCell, oneshot};
 use tokio::time::{Instant, sleep};
@@ -22,7 +23,6 @@ use tokio::time::{Instant, sleep};
 use crate::config::AthenaSettings;
 use crate::engine::{too_many_bytes, too_many_rows};
 use crate::error::ReaderError;
-use crate::lake::one_line;
 
 /// One attempt at one call, and attempts.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -97,7 +97,7 @@ impl Drop for Running {
 async fn stop(client: &Client, id: &str) {
     match client.stop_query_execution().query_execution_id(id).send().await {
         Ok(_) => tracing::debug!(id, "stopped a statement that nobody waits for"),
-        Err(error) => tracing::warn!(id, error = %one_line(&error), "cannot stop a statement"),
+        Err(error) => tracing::warn!(id, error = %causes(&error), "cannot stop a statement"),
     }
 }
 
@@ -299,7 +299,7 @@ where
     let why = match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(code), None) => code.to_string(),
-        _ => one_line(&error),
+        _ => causes(&error),
     };
     ReaderError::environment(format!("ask Athena: {doing}"), why)
 }

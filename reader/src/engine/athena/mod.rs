@@ -125,6 +125,7 @@ impl Engine for AthenaEngine {
     async fn events(&self, question: &Question) -> Result<Found, ReaderError> {
         let deadline = Instant::now() + self.limits.timeout * TENTHS / 10;
         let (plan, mut statistics) = self.planned(question).await?;
+        statistics.files_opened = statistics.files;
         price(&self.lake.table, &mut statistics);
         let mut events = Vec::new();
         if let Some(sql) = statement(&self.layout.spec, &self.database, &question.filter, &plan)? {

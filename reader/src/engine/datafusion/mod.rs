@@ -2,6 +2,7 @@
 //!
 //! Nothing else in the house links DataFusion, and nothing outside this folder names it.
 
+mod bounds;
 mod filters;
 mod rows;
 mod scan;
@@ -14,16 +15,18 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use schemas::problem::causes;
 use tokio::time::Instant;
 
 use super::walk::{Walk, dry_run};
 use super::{Engine, milliseconds, too_many_bytes};
 use crate::config::{Columns, Limits};
 use crate::error::ReaderError;
-use crate::lake::{Lake, one_line};
+use crate::lake::Lake;
 use crate::plan::{Layout, Plan};
 use crate::question::{DryRun, Found, Question, Statistics, Stop};
 use crate::timeline::ordered;
+use bounds::Bounds;
 use scan::Scan;
 pub use table::LakeTable;
 
@@ -43,12 +46,13 @@ impl LakeEngine {
     pub fn new(layout: Arc<Layout>, lake: Lake, columns: Columns, limits: Limits) -> Result<LakeEngine, ReaderError> {
         let mut builder = RuntimeEnvBuilder::new();
         builder.cache_manager = builder.cache_manager.with_metadata_cache_limit(FOOTERS_BYTES);
-        let runtime = builder.build_arc().map_err(|e| ReaderError::environment("start the engine", one_line(&e)))?;
+        let runtime = builder.build_arc().map_err(|e| ReaderError::environment("start the engine", causes(&e)))?;
         runtime.register_object_store(table::STORE.as_ref(), lake.table.store());
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let config = SessionConfig::new().with_target_partitions(threads).with_collect_statistics(false);
         let context = SessionContext::new_with_config_rt(config, runtime);
-        let scan = Scan { context, layout: layout.clone(), lake: lake.clone(), columns, rows_max: limits.rows };
+        let bounds = Arc::new(Bounds::new(&columns));
+        let scan = Scan { context, layout: layout.clone(), lake: lake.clone(), columns, bounds, rows_max: limits.rows };
         Ok(LakeEngine { layout, lake, limits, scan })
     }
 

@@ -6,7 +6,9 @@ use datafusion::common::DataFusionError;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
+use schemas::problem::causes;
 
+use super::bounds::Bounds;
 use super::filters::expression;
 use super::rows;
 use super::table::{LakeTable, schema_of};
@@ -16,8 +18,9 @@ use crate::engine::too_many_rows;
 use crate::engine::walk::Listed;
 use crate::error::ReaderError;
 use crate::event::Event;
-use crate::lake::{Lake, one_line};
+use crate::lake::Lake;
 use crate::plan::Layout;
+use crate::plan::constraint::Constraint;
 use crate::predicate::Predicate;
 use crate::question::Statistics;
 
@@ -27,6 +30,7 @@ pub(super) struct Scan {
     pub(super) layout: Arc<Layout>,
     pub(super) lake: Lake,
     pub(super) columns: Columns,
+    pub(super) bounds: Arc<Bounds>,
     /// Rows of one question at most.
     pub(super) rows_max: u64,
 }
@@ -41,11 +45,18 @@ impl Scan {
     /// The rows of these files that the filter is true of. `before`: how many the question has already.
     pub(super) async fn events(
         &self,
-        wave: Vec<Listed>,
+        mut wave: Vec<Listed>,
         filter: &Predicate,
         before: usize,
         statistics: &mut Statistics,
     ) -> Result<Vec<Event>, ReaderError> {
+        let wanted = Constraint::of(filter);
+        wave.iter_mut().for_each(|listed| listed.files.retain(|file| self.bounds.may_hold(file, &wanted)));
+        wave.retain(|listed| !listed.files.is_empty());
+        statistics.files_opened += wave.iter().map(|listed| listed.files.len() as u64).sum::<u64>();
+        if wave.is_empty() {
+            return Ok(Vec::new());
+        }
         let plan = self.physical(wave, filter).await.map_err(|e| self.failed(e))?;
         let read_as = Rows { columns: &self.columns, spec: &self.layout.spec };
         let mut stream = execute_stream(plan.clone(), self.context.task_ctx()).map_err(|e| self.failed(e))?;
@@ -63,13 +74,13 @@ impl Scan {
     }
 
     async fn physical(&self, wave: Vec<Listed>, filter: &Predicate) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        let table = LakeTable::listed(self.layout.clone(), self.lake.table.clone(), wave);
+        let table = LakeTable::listed(self.layout.clone(), self.lake.table.clone(), wave, self.bounds.clone());
         let filter = expression(filter, &schema_of(&self.layout.spec));
         self.context.read_table(Arc::new(table))?.filter(filter)?.create_physical_plan().await
     }
 
     fn failed(&self, error: DataFusionError) -> ReaderError {
-        ReaderError::environment(format!("read {}", self.lake.table.url()), one_line(&error))
+        ReaderError::environment(format!("read {}", self.lake.table.url()), causes(&error))
     }
 }
 

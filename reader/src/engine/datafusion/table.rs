@@ -10,7 +10,9 @@ use datafusion::common::{DataFusionError, Result, ScalarValue, project_schema};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource,
+};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -20,6 +22,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use schemas::column::DataType;
 use schemas::table::TableSpec;
 
+use super::bounds::{Bounds, Remembering};
 use super::filters::{is_of_partitions, predicate};
 use crate::engine::rows::FILE;
 use crate::engine::walk::{Listed, Walk};
@@ -47,8 +50,8 @@ pub struct LakeTable {
 enum Folders {
     /// Those its filters come to at `now`.
     Projected { now: i64, limit: u64 },
-    /// These, which were listed already.
-    Listed(Arc<Vec<Listed>>),
+    /// These, which were listed already, and where to remember what their files hold.
+    Listed(Arc<Vec<Listed>>, Arc<Bounds>),
 }
 
 impl LakeTable {
@@ -59,14 +62,14 @@ impl LakeTable {
     }
 
     /// The part of the table that lies in these folders.
-    pub(super) fn listed(layout: Arc<Layout>, place: Place, wave: Vec<Listed>) -> LakeTable {
+    pub(super) fn listed(layout: Arc<Layout>, place: Place, wave: Vec<Listed>, bounds: Arc<Bounds>) -> LakeTable {
         let schema = table_schema(&layout.spec);
-        LakeTable { layout, place, schema, folders: Folders::Listed(Arc::new(wave)) }
+        LakeTable { layout, place, schema, folders: Folders::Listed(Arc::new(wave), bounds) }
     }
 
     async fn list(&self, filters: &[Expr]) -> Result<Arc<Vec<Listed>>> {
         let (now, limit) = match &self.folders {
-            Folders::Listed(listed) => return Ok(listed.clone()),
+            Folders::Listed(listed, _) => return Ok(listed.clone()),
             Folders::Projected { now, limit } => (*now, *limit),
         };
         let external = |e: crate::error::ReaderError| DataFusionError::External(Box::new(e));
@@ -166,10 +169,14 @@ impl TableProvider for LakeTable {
             ..TableParquetOptions::default()
         };
         let footers = state.runtime_env().cache_manager.get_file_metadata_cache();
-        let reader = CachedParquetFileReaderFactory::new(self.place.store(), footers);
+        let cached = CachedParquetFileReaderFactory::new(self.place.store(), footers);
+        let reader: Arc<dyn ParquetFileReaderFactory> = match &self.folders {
+            Folders::Projected { .. } => Arc::new(cached),
+            Folders::Listed(_, bounds) => Arc::new(Remembering { inner: cached, bounds: bounds.clone() }),
+        };
         let source = ParquetSource::new(self.schema.clone())
             .with_table_parquet_options(options)
-            .with_parquet_file_reader_factory(Arc::new(reader));
+            .with_parquet_file_reader_factory(reader);
         let groups = FileGroup::new(files).split_files(state.config().target_partitions());
         let config = FileScanConfigBuilder::new(STORE.clone(), Arc::new(source))
             .with_file_groups(groups)

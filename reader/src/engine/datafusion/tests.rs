@@ -72,9 +72,18 @@ proptest! {
     #[test]
     fn what_is_found_is_what_every_row_would_say(rows in rows(), filter in predicate()) {
         let lake = TestLake::new(&rows);
-        let found = block_on(lake.engine().events(&question(filter.clone(), Stop::Never))).expect("answered");
+        let engine = lake.engine();
+        let ask = |filter: &Predicate| block_on(engine.events(&question(filter.clone(), Stop::Never))).expect("answered");
         let all: Vec<Event> = rows.iter().filter(|row| row.matches(&filter)).map(Row::event).collect();
-        prop_assert_eq!(told(&found.events), told(&ordered(all)));
+        let all = told(&ordered(all));
+        let first = ask(&filter);
+        prop_assert_eq!(told(&first.events), all.clone());
+        // With what was remembered of some files, and then of all.
+        prop_assert_eq!(told(&ask(&filter).events), all.clone());
+        ask(&Predicate::And(Vec::new()));
+        let last = ask(&filter);
+        prop_assert_eq!(told(&last.events), all);
+        prop_assert!(last.statistics.files_opened <= first.statistics.files_opened);
     }
 
     /// Reading newest first and stopping gives the same last versions as reading all.
@@ -144,6 +153,27 @@ fn too_wide_a_question_is_refused_by_the_predicate_that_is_missing() {
     let engine = lake.limited(Limits { rows: 0, ..Limits::default() });
     let refused = block_on(engine.events(&question(Predicate::text("entity_id", "e1"), Stop::Never)));
     assert!(matches!(refused, Err(ReaderError::TooMuch { what: "rows to hold", .. })), "{refused:?}");
+}
+
+/// The second time, a file whose bounds leave the entity out is not opened.
+#[test]
+fn files_that_cannot_hold_the_answer_are_opened_once() {
+    let rows: Vec<Row> = (0..300).map(|n| Row::new(n % 6, n % 3, i64::from(n) * 3_600_000, n)).collect();
+    let lake = TestLake::new(&rows);
+    let engine = lake.engine();
+    let ask = |entity: &str| {
+        let filter =
+            Predicate::And(vec![Predicate::text("entity_id", entity), Predicate::text("attribute_name", "a1")]);
+        block_on(engine.events(&question(filter, Stop::Never))).expect("answered")
+    };
+    let first = ask("e1");
+    let second = ask("e1");
+    assert_eq!((told(&second.events), second.statistics.files), (told(&first.events), first.statistics.files));
+    assert_eq!(first.statistics.files_opened, first.statistics.files);
+    let none = ask("e1x");
+    assert_eq!((none.events.len(), none.statistics.rows), (0, 0));
+    let again = ask("e1x");
+    assert!(again.statistics.files == 0 || again.statistics.files_opened == 0, "{:?}", again.statistics);
 }
 
 /// The provider by itself, as any other program of DataFusion's would use it: filters come from its optimizer.

@@ -13,9 +13,9 @@ use aws_sdk_kinesis::types::error::SubscribeToShardEventStreamError;
 use aws_sdk_kinesis::types::{
     ConsumerStatus, ShardIteratorType, StartingPosition, SubscribeToShardEvent, SubscribeToShardEventStream,
 };
+use schemas::problem::causes;
 
 use super::{by_code, failure, raw};
-use crate::error::causes;
 use crate::source::kinesis::service::{Consumer, ConsumerState, Failure, Pushed, ReadFrom, Subscription};
 
 /// The client's settings for subscriptions. The SDK would end a stream of fewer than a byte a second after five seconds, which
