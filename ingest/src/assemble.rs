@@ -132,14 +132,14 @@ pub async fn forward(
     to: &EndpointSettings,
     clock: &Clock,
     stop: CancellationToken,
-) -> Result<Arc<IntakeCounters>, SourceError> {
+) -> Result<(Arc<Intake>, Arc<IntakeCounters>), SourceError> {
     let sink = KinesisSink::connect(config).await?;
     let counters = Arc::new(IntakeCounters::default());
     let intake = Intake::new(Arc::new(sink), to, counters.clone(), clock.clone(), randomness())?;
     let listener = server::bind(to.listen).await?;
     tracing::info!(address = %to.listen, stream = config.stream, "intake listens and forwards to the stream");
-    tokio::spawn(connection::serve(listener, intake, stop));
-    Ok(counters)
+    tokio::spawn(connection::serve(listener, intake.clone(), stop));
+    Ok((intake, counters))
 }
 
 /// Who a process's writer is, and how far it goes to own its shards.

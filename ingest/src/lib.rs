@@ -38,6 +38,7 @@ pub mod pipeline;
 pub mod place;
 pub mod rebuild;
 pub mod record;
+pub mod reload;
 pub mod route;
 pub mod routing;
 pub mod settle;

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use schemas::log_entry::{FlushReason, Progress, Start};
 use schemas::position::{Position, ShardId};
+use schemas::rules::Rules;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinHandle};
+use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use writer::commit::takeover::Taking;
+use writer::settings::BufferSettings;
 use writer::{Given, Intake, Open, Opened, Taken, Writer};
 
 use crate::error::RunError;
@@ -41,6 +44,16 @@ pub struct Pipeline {
     /// Watermarks of former owners that the source has not been told of.
     stored: HashMap<ShardId, Position>,
     written: watch::Receiver<BTreeMap<ShardId, Progress>>,
+}
+
+/// What is to be done otherwise from here on, in the middle of a run.
+#[derive(Debug)]
+pub struct Change {
+    pub buffer: BufferSettings,
+    /// Other rules, compiled, with their document.
+    pub rules: Option<(Router, Rules)>,
+    /// Told when it holds.
+    pub done: oneshot::Sender<()>,
 }
 
 /// See [`Claims::give_up`].
@@ -81,16 +94,26 @@ impl Pipeline {
         self
     }
 
-    /// Consumes until `stop`, then cuts, stores and gives the shards up. Any failure leaves what a crash would leave.
-    pub async fn run(mut self, stop: CancellationToken) -> Result<(), RunError> {
+    /// As [`Pipeline::run_changing`], without changes.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
+        let (_nobody, mut changes) = mpsc::channel(1);
+        self.run_changing(stop, &mut changes).await
+    }
+
+    /// Consumes until `stop`, then cuts, stores and gives the shards up. Any failure leaves what a crash would leave. A change that
+    /// comes in between holds for everything behind what was read by then.
+    pub async fn run_changing(
+        mut self,
+        stop: CancellationToken,
+        changes: &mut mpsc::Receiver<Change>,
+    ) -> Result<(), RunError> {
         let (send_batch, mut batches) = mpsc::channel(READ_AHEAD_BATCHES);
         let (send_request, mut requests) = mpsc::channel(REQUESTS_MAX);
         let reading_stop = stop.child_token();
         let known = self.resume.iter().filter(|(_, at)| !at.ended).map(|(shard, at)| (shard.clone(), at.after.clone()));
         let claims_of_source = Claims::new(send_request, known.collect());
         let mut reading = self.read(claims_of_source, send_batch, reading_stop.clone());
-        let mut tick = tokio::time::interval(writer::buffer::policy::tick(self.writer.settings()));
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut tick = self.tick();
         let shared = self.writer.shared().clone();
         // Has the source returned? One that came to its end leaves batches behind, which are taken in first; a failure does not wait.
         let mut returned = false;
@@ -120,6 +143,10 @@ impl Pipeline {
                 error = self.writer.failed() => return Err(error.into()),
                 Ok(()) = self.written.changed() => self.release_source().await?,
                 Some(request) = requests.recv() => self.answer(request).await?,
+                Some(change) = changes.recv() => {
+                    self.change(change).await?;
+                    tick = self.tick();
+                }
                 _ = tick.tick() => self.writer.cut_due().await?,
                 batch = batches.recv(), if more => match batch {
                     Some(batch) => self.routing.begin(batch),
@@ -149,6 +176,30 @@ impl Pipeline {
     ) -> JoinHandle<Result<(), SourceError>> {
         let source = self.source.clone();
         tokio::spawn(async move { source.run(claims, out, stop).await })
+    }
+
+    /// How often buffers are looked at.
+    fn tick(&self) -> Interval {
+        let mut tick = tokio::time::interval(writer::buffer::policy::tick(self.writer.settings()));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tick
+    }
+
+    /// Batches that are under way were routed by the old rules: they are taken in first, then all is cut, then the new ones hold.
+    async fn change(&mut self, change: Change) -> Result<(), RunError> {
+        if let Some((router, document)) = change.rules {
+            while let Some(routed) = self.routing.next().await {
+                self.writer.room().await?;
+                self.take_in(routed).await?;
+            }
+            self.writer.follow(router.file_rules().clone(), &document).await?;
+            self.routing.set_router(router);
+        }
+        self.writer.set_settings(change.buffer);
+        if change.done.send(()).is_err() {
+            tracing::debug!("nobody waits for the change any more");
+        }
+        Ok(())
     }
 
     /// Stores what was taken in, also when the source has failed: it was read and need not be read again.

@@ -305,6 +305,14 @@ impl Routing {
         &mut self.router
     }
 
+    /// Follows other rules. Nothing may be under way.
+    pub fn set_router(&mut self, router: Router) {
+        assert!(self.is_empty(), "rules change between batches only");
+        self.router = router;
+        // Those that wait are copies of the old one.
+        self.idle = Arc::default();
+    }
+
     /// Begins to work on the batch read next.
     pub fn begin(&mut self, batch: Batch) {
         let (idle, source, archives) = (self.idle.clone(), self.source.clone(), self.archives);

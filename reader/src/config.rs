@@ -27,7 +27,8 @@ use text::Text;
 pub const VERSION: &str = "1";
 
 /// Sections of the file that are the writer's alone.
-const WRITERS: [&str; 8] = ["source", "intake", "credentials", "archive", "decode", "buffer", "parquet", "admin"];
+const WRITERS: [&str; 9] =
+    ["source", "intake", "credentials", "archive", "decode", "buffer", "parquet", "admin", "log"];
 
 /// Longest file that is read as configuration or table spec, in bytes.
 const FILE_BYTES_MAX: u64 = 4 << 20;

@@ -29,6 +29,7 @@ mod partitions;
 mod poison;
 mod reader;
 mod rebuild;
+mod reload;
 mod replay;
 mod replay_losses;
 mod resharding;

@@ -226,7 +226,9 @@ impl Lake {
     pub fn config(&self, sections: &str) -> PathBuf {
         let path = self.file("alluvium.toml");
         let text = format!("version = 1\n\n{sections}\n{}\n[admin]\nlisten = \"{}\"\n", self.section(), self.admin);
-        std::fs::write(&path, text).expect("the config is writable");
+        // A process of an earlier start may be reading it.
+        std::fs::write(self.file("alluvium.new"), text).expect("the config is writable");
+        std::fs::rename(self.file("alluvium.new"), &path).expect("the config is writable");
         path
     }
 

@@ -84,7 +84,7 @@ fn is_broken(number: usize) -> bool {
 }
 
 /// Twelve partitions at most, so that a kill meets files of several of them.
-fn event(number: usize) -> Vec<u8> {
+pub fn event(number: usize) -> Vec<u8> {
     let id = number_id(number);
     if is_broken(number) {
         return format!("{{\"event_id\":\"{id}\"").into_bytes();

@@ -167,6 +167,12 @@ impl Writer {
         &self.settings
     }
 
+    /// Other limits from here on, for what is open too: whatever is due by them is cut at the next look.
+    pub fn set_settings(&mut self, settings: BufferSettings) {
+        self.shared.budget.set_limit(settings.memory);
+        self.settings = settings;
+    }
+
     /// Whether records are kept as they came.
     pub fn keeps_archive(&self) -> bool {
         self.lake.archive.is_some()
@@ -355,6 +361,16 @@ impl Writer {
     pub fn set_rules(&mut self, rules: FileRules) {
         assert!(self.buffers.is_empty() && self.frozen.is_empty(), "rules change between cuts only");
         self.rules = rules;
+    }
+
+    /// Goes on under other rules, with what was taken in under the old ones cut and stored. They are written down before any
+    /// cut names them; a process that dies in between has stored files under the old rules, and nothing above them.
+    pub async fn follow(&mut self, rules: FileRules, document: &Rules) -> Result<(), WriterError> {
+        keep_rules(&self.lake, &rules.fingerprint, document).await?;
+        self.cut_all(FlushReason::Rules).await?;
+        self.settle().await?;
+        self.set_rules(rules);
+        Ok(())
     }
 
     pub fn rules(&self) -> &FileRules {

@@ -1,5 +1,6 @@
 //! The commands: arguments, exit codes, and one file per command. Data on stdout, everything else on stderr.
 
+mod ask;
 pub mod check;
 pub mod ddl;
 pub mod demo;
@@ -7,6 +8,7 @@ mod demo_summary;
 mod error;
 pub mod explain;
 mod rebuild;
+mod reload;
 mod replay;
 mod replay_dry;
 mod replay_progress;
@@ -52,6 +54,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Consume until stopped
     Run(RunArgs),
+    /// Have a running process read its configuration again: buffers, rates, log levels, file settings, additions to the table
+    Reload(ReloadArgs),
     /// Read raw objects once: our archive, Firehose's backups and error objects, NDJSON, CloudTrail; goes on where it was stopped
     Replay(ReplayArgs),
     /// Tell whether another table holds the same rows, by shard and position
@@ -138,6 +142,14 @@ pub struct VerifyArgs {
     pub against: String,
 }
 
+/// Arguments of `reload`.
+#[derive(Debug, Args)]
+pub struct ReloadArgs {
+    /// The configuration file that the process was started with
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
@@ -203,6 +215,7 @@ pub async fn execute(command: Command) -> Result<(), CliError> {
     match command {
         Command::Demo(args) => demo::run(args).await,
         Command::Run(args) => Box::pin(run::run(args)).await,
+        Command::Reload(args) => reload::run(&args, &mut out).await,
         Command::Replay(args) => Box::pin(replay::run(args, &mut out)).await,
         Command::Verify(args) => verify::run(&args, &mut out).await,
         Command::Check(args) => check::run(&args, &mut out).await,

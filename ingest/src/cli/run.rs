@@ -1,10 +1,12 @@
 //! `alluvium run`: consume until stopped.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use writer::shared::Clock;
 
@@ -13,8 +15,11 @@ use crate::admin::{self, Admin, Health};
 use crate::assemble::{self, Counters, Ownership};
 use crate::config::{Config, SourceConfig};
 use crate::error::RunError;
+use crate::logs;
 use crate::metrics::Metrics;
 use crate::metrics::sources;
+use crate::pipeline::Change;
+use crate::reload::Reloader;
 use crate::source::loss::AcceptedLoss;
 use crate::source::split::Task;
 use crate::source::{READ_AHEAD_BATCHES, Source};
@@ -34,35 +39,43 @@ pub async fn run(args: RunArgs) -> Result<(), CliError> {
         SourceConfig::Kcl(settings) => settings.kinesis.accepted_loss.clone_from(&accept_loss),
         SourceConfig::Intake(_) => {}
     }
+    logs::follow(&config.log_filter);
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
     let served = CancellationToken::new();
-    let outcome = consume(&config, args.task, &accept_loss, stop, served.child_token()).await;
+    let outcome = consume(&args.config, &config, args.task, &accept_loss, stop, served.child_token()).await;
     served.cancel();
     outcome
 }
 
 async fn consume(
+    file: &Path,
     config: &Config,
     task: Task,
     accept_loss: &[AcceptedLoss],
     stop: CancellationToken,
     served: CancellationToken,
 ) -> Result<(), CliError> {
+    // Listened for from here on: by default it would end the process.
+    let hangups = signal(SignalKind::hangup()).map_err(|e| CliError::environment("listening for signals", e))?;
     let (metrics, health, clock) = (Metrics::default(), Health::default(), assemble::wall_clock());
     health.failing(STARTING, "taking over what is there");
     let opening = assemble::source(&config.source, task, &clock);
     let Some(opened) = stop.run_until_cancelled(opening).await else { return Ok(()) };
     let opened = opened?;
-    let mut counters = opened.counters;
+    let (mut counters, mut forward) = (opened.counters, None);
     if let SourceConfig::Kinesis { settings, forward: Some(to) } = &config.source {
-        counters.intake = Some(assemble::forward(settings, to, &clock, served.clone()).await?);
+        let (intake, counted) = assemble::forward(settings, to, &clock, served.clone()).await?;
+        (forward, counters.intake) = (Some(intake), Some(counted));
     }
-    serve_admin(config, registry(&metrics, counters), &health, served).await?;
+    let (reloader, mut changes) = Reloader::new(file.into(), config.clone(), opened.source.clone(), forward);
+    reload_on_hangup(hangups, reloader.clone(), served.clone());
+    serve_admin(config, registry(&metrics, counters), &health, reloader.clone(), served).await?;
     let mut ownership = Ownership::at_start(opened.share);
     loop {
-        let run = Run { config, accept_loss, metrics: &metrics, clock: &clock, health: &health };
-        match run.once(opened.source.clone(), &ownership, stop.clone()).await {
+        let config = reloader.current();
+        let run = Run { config: &config, accept_loss, metrics: &metrics, clock: &clock, health: &health };
+        match run.once(opened.source.clone(), &ownership, stop.clone(), &mut changes).await {
             // Another process took some of our shards. What is left of them is read on, by a new writer.
             Err(RunError::Fenced(why)) if matches!(config.source, SourceConfig::Kinesis { .. }) => {
                 tracing::warn!(why, "this writer was ended: starting again with what is left");
@@ -90,6 +103,7 @@ impl Run<'_> {
         source: Arc<dyn Source>,
         ownership: &Ownership,
         stop: CancellationToken,
+        changes: &mut mpsc::Receiver<Change>,
     ) -> Result<(), RunError> {
         // A stop while starting leaves what a crash would leave: nothing is half done that the next start does not finish.
         let starting = assemble::pipeline(self.config, source, self.metrics, self.clock, self.accept_loss, ownership);
@@ -97,7 +111,7 @@ impl Run<'_> {
         let (pipeline, _) = started?;
         self.health.recovered(STARTING);
         tracing::info!("reading");
-        pipeline.run(stop).await?;
+        pipeline.run_changing(stop, changes).await?;
         tracing::info!("stopped: everything read is stored");
         Ok(())
     }
@@ -123,13 +137,14 @@ async fn serve_admin(
     config: &Config,
     registry: Registry,
     health: &Health,
+    reloader: Arc<Reloader>,
     stop: CancellationToken,
 ) -> Result<(), CliError> {
     let Some(address) = config.admin else { return Ok(()) };
     let listener = TcpListener::bind(address)
         .await
         .map_err(|e| CliError::environment(format!("[admin] listen = \"{address}\""), e))?;
-    let admin = Admin { health: health.clone(), registry: Arc::new(registry), config: config.shown().clone() };
+    let admin = Admin { health: health.clone(), registry: Arc::new(registry), reloader };
     tokio::spawn(async move {
         if let Err(error) = admin::serve(listener, admin, stop).await {
             tracing::error!(%error, "the admin endpoint has stopped");
@@ -138,21 +153,25 @@ async fn serve_admin(
     Ok(())
 }
 
+/// SIGHUP: reads the configuration again.
+fn reload_on_hangup(mut hangups: Signal, reloader: Arc<Reloader>, stop: CancellationToken) {
+    tokio::spawn(stop.run_until_cancelled_owned(async move {
+        while hangups.recv().await.is_some() {
+            reloader.reload().await;
+        }
+    }));
+}
+
 /// The first signal stops gracefully; the second one ends the process at once, which is as safe as any crash.
 pub(super) fn stop_on_signals(stop: CancellationToken) -> Result<(), CliError> {
     let listen = |kind| signal(kind).map_err(|e| CliError::environment("listening for signals", e));
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    let mut hangup = listen(SignalKind::hangup())?;
     tokio::spawn(async move {
         let mut signals = 0;
         loop {
             tokio::select! {
                 Some(()) = terminate.recv() => {}
                 Some(()) = interrupt.recv() => {}
-                Some(()) = hangup.recv() => {
-                    tracing::warn!("SIGHUP: this version reads its configuration at the start only; restart to apply a change");
-                    continue;
-                }
                 else => return,
             }
             signals += 1;

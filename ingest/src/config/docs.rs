@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value as Json, json};
 
 use super::fields::{Fallback, Field, Kind, Need, SECTIONS, Section, VERSION};
+use super::reload;
 use super::typed::{Typed, literal};
 
 const INTRO: &str = "\
@@ -44,6 +45,7 @@ pub fn markdown() -> String {
             push(&mut out, row);
         }
     }
+    out.push_str(&reload::markdown());
     out
 }
 

@@ -439,6 +439,19 @@ pub static SECTIONS: &[Section] = &[
             "Address and port, or `off`. Read-only; open it to other machines only where that is wanted.",
         )],
     },
+    Section {
+        name: "log",
+        need: Need::Optional,
+        doc: "What `alluvium run` tells on stderr.",
+        fields: &[field(
+            "filter",
+            Kind::Text,
+            Default(crate::logs::DEFAULT_FILTER),
+            "info,writer=debug",
+            "Levels by part of the program: `error`, `warn`, `info`, `debug`, `trace`, alone or as `part=level`, parted by \
+             commas. The environment variable `ALLUVIUM_LOG` is stronger.",
+        )],
+    },
     reader::SECTION,
 ];
 

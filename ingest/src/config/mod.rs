@@ -5,6 +5,7 @@
 pub mod docs;
 pub mod fields;
 mod intake;
+pub mod reload;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use schemas::table::TableSpec;
 use writer::settings::{ArchiveSettings, BufferSettings, LakeSettings};
 
 use crate::keys::{Budget, Keys};
+use crate::logs;
 pub use schemas::env::Lookup;
 pub use source::SourceConfig;
 use typed::{Key, Typed};
@@ -45,6 +47,8 @@ pub struct Config {
     pub decode: DecodeSettings,
     /// Where the admin endpoint listens; `None`: off.
     pub admin: Option<SocketAddr>,
+    /// What is logged, see [`crate::logs`].
+    pub log_filter: String,
     shown: serde_json::Value,
 }
 
@@ -221,6 +225,9 @@ fn check_together(typed: &Typed, file: &str, folder: &Path, problems: &mut Vec<P
         let message = "`endpoint_url` is without TLS; write allow_http = true if that is meant";
         problem(typed.line("lake", "endpoint_url"), message.into());
     }
+    if let Some(Err(message)) = typed.text("log", "filter").map(|filter| logs::check(&filter)) {
+        problem(typed.line("log", "filter"), message);
+    }
     check_places(typed, &mut problem);
 }
 
@@ -259,6 +266,7 @@ fn build(typed: &Typed, folder: &Path, parts: Parts) -> Option<Config> {
         parquet: parquet(typed)?,
         decode: decode(typed)?,
         admin: typed.address("admin", "listen"),
+        log_filter: typed.text("log", "filter")?,
         file: parts.file,
         keys: parts.keys,
         key_lines: parts.key_lines,

@@ -46,6 +46,13 @@ pub enum SourceError {
     Closed,
 }
 
+/// How fast records may be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    pub calls_per_second: u64,
+    pub bytes_per_second: u64,
+}
+
 /// A source of records.
 #[async_trait]
 pub trait Source: Send + Sync + std::fmt::Debug + 'static {
@@ -75,6 +82,9 @@ pub trait Source: Send + Sync + std::fmt::Debug + 'static {
     fn unpack<'a>(&self, record: &'a Record) -> Unpacked<'a> {
         Unpacked { data: &record.data, origin: None }
     }
+
+    /// How fast it may take records from here on: an intake from each of its callers, a stream's reader from each shard.
+    fn set_rate(&self, _rate: Rate) {}
 
     /// Everything at or below `watermark` is stored: the source may forget it. A record that the watermark lies in is still needed.
     async fn release(&self, shard: &ShardId, watermark: &Position) -> Result<(), SourceError>;

@@ -7,18 +7,24 @@ use tokio::sync::Notify;
 /// Shared account of bytes. Reading pauses while it is overdrawn; nothing is refused.
 #[derive(Debug)]
 pub struct Budget {
-    limit: u64,
+    limit: AtomicU64,
     used: AtomicU64,
     freed: Notify,
 }
 
 impl Budget {
     pub fn new(limit: u64) -> Self {
-        Budget { limit, used: AtomicU64::new(0), freed: Notify::new() }
+        Budget { limit: AtomicU64::new(limit), used: AtomicU64::new(0), freed: Notify::new() }
     }
 
     pub fn limit(&self) -> u64 {
-        self.limit
+        self.limit.load(Ordering::Acquire)
+    }
+
+    /// Another cap from here on. What is above it drains: reading pauses until it is kept.
+    pub fn set_limit(&self, limit: u64) {
+        self.limit.store(limit, Ordering::Release);
+        self.freed.notify_waiters();
     }
 
     pub fn used(&self) -> u64 {
@@ -40,7 +46,7 @@ impl Budget {
     }
 
     pub fn is_overdrawn(&self) -> bool {
-        self.used() >= self.limit
+        self.used() >= self.limit()
     }
 
     /// Waits until something is given back or a moment has passed (so that a missed wake-up costs only that).

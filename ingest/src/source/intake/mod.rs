@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 use writer::shared::Clock;
 
-use super::{Claims, READ_AHEAD_BATCHES, Source, SourceError};
+use super::{Claims, READ_AHEAD_BATCHES, Rate, Source, SourceError};
 use crate::record::Batch;
 use counters::IntakeCounters;
 use journal::{At, Chunk, Journal, JournalError, JournalSettings, Tip};
@@ -298,6 +298,10 @@ impl Cursor {
 
 #[async_trait]
 impl Source for IntakeSource {
+    fn set_rate(&self, rate: Rate) {
+        self.intake.set_rates(rate);
+    }
+
     /// Serves and reads. On stop the endpoint stops accepting first; what it has accepted is read in the next run.
     async fn run(&self, claims: Claims, out: mpsc::Sender<Batch>, stop: CancellationToken) -> Result<(), SourceError> {
         let Some(cursor) = stop.run_until_cancelled(self.begin(&claims)).await else { return Ok(()) };

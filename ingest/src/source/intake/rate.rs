@@ -39,6 +39,12 @@ impl Bucket {
         Err(Duration::from_millis(missing.unsigned_abs().div_ceil(self.per_second.unsigned_abs())))
     }
 
+    /// Another rate from here on; what is owed stays owed.
+    pub fn set(&mut self, per_second: u64) {
+        self.per_second = Bucket::new(per_second, 0).per_second;
+        self.level = self.level.min(self.per_second * SCALE);
+    }
+
     /// Takes `cost`, whatever is there: the caller has asked whether it is ready.
     pub fn take(&mut self, cost: u64) {
         let cost = i64::try_from(cost).unwrap_or(i64::MAX).saturating_mul(SCALE);
@@ -54,6 +60,16 @@ impl Rates {
     pub(super) fn new(callers: usize, requests: u64, bytes: u64, now: i64) -> Rates {
         let both = || Mutex::new([Bucket::new(requests, now), Bucket::new(bytes, now)]);
         Rates((0..callers).map(|_| both()).collect())
+    }
+
+    /// Other rates for every caller.
+    pub(super) fn set(&self, requests: u64, bytes: u64) {
+        for caller in 0..self.0.len() {
+            self.both(caller, |buckets| {
+                buckets[0].set(requests);
+                buckets[1].set(bytes);
+            });
+        }
     }
 
     /// Whether a request of this caller would be let in now. Takes nothing: who sends it may not be proven yet, and nobody may
@@ -118,6 +134,20 @@ mod tests {
         rates.take(0, 10, 0).expect("full");
         rates.take(0, 10, 0).expect_err("taken");
         rates.take(1, 10, 0).expect("another's");
+    }
+
+    #[test]
+    fn another_rate_holds_at_once_and_forgives_nothing() {
+        let mut bucket = Bucket::new(1_000, 0);
+        bucket.take(2_000);
+        bucket.set(10);
+        assert_eq!(bucket.ready(0), Err(Duration::from_millis(100_001)));
+        let mut bucket = Bucket::new(1_000, 0);
+        bucket.set(1);
+        bucket.ready(0).expect("full");
+        bucket.take(1);
+        bucket.ready(0).expect_err("one a second now");
+        bucket.ready(1_000).expect("refilled");
     }
 
     proptest! {

@@ -25,7 +25,7 @@ use super::settings::{EndpointSettings, Limits};
 use super::sink::Sink;
 use super::tls::{self, Tls};
 use super::{Clock, events, firehose};
-use crate::source::SourceError;
+use crate::source::{Rate, SourceError};
 
 /// Requests that may be worked on at once; more wait up to [`SLOT_TIMEOUT`], then are told to slow down. Waiting for a body is
 /// no work: a slow client takes nobody's turn.
@@ -108,6 +108,11 @@ impl Intake {
             request_seed: u64::from_be_bytes(randomness[..8].try_into().expect("eight of sixteen bytes")),
             requests: AtomicU64::new(0),
         }))
+    }
+
+    /// Other rates for every caller, see [`super::settings::Limits`].
+    pub fn set_rates(&self, rates: Rate) {
+        self.rates.set(rates.calls_per_second, rates.bytes_per_second);
     }
 
     pub(super) fn loan(&self) -> Loan {

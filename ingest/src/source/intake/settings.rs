@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::access::Credential;
 use super::firehose;
 use super::{DEFAULT_DELIVERY_STREAM, DEFAULT_LISTEN};
+use crate::source::Rate;
 
 /// Who may reach the endpoint, and how much of it one client may use.
 #[derive(Debug, Clone)]
@@ -58,6 +59,13 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// From a connection's opening to the end of the TLS handshake.
     pub handshake_timeout: Duration,
+}
+
+impl Limits {
+    /// How much one caller may send.
+    pub fn rate(&self) -> Rate {
+        Rate { calls_per_second: self.requests_per_second, bytes_per_second: self.bytes_per_second }
+    }
 }
 
 impl Default for Limits {

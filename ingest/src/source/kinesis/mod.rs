@@ -54,7 +54,7 @@ use self::supervise::{Supervisor, Tasks};
 use self::tree::ListedShard;
 use super::loss::AcceptedLoss;
 use super::split::Task;
-use super::{Claims, READ_AHEAD_BATCHES, Resume, Source, SourceError};
+use super::{Claims, READ_AHEAD_BATCHES, Rate, Resume, Source, SourceError};
 use crate::record::Batch;
 
 /// Where to begin with a stream that was never read.
@@ -143,6 +143,11 @@ pub struct KinesisSettings {
 }
 
 impl KinesisSettings {
+    /// How fast each shard is read.
+    pub fn rate(&self) -> Rate {
+        Rate { calls_per_second: self.reads_per_second.into(), bytes_per_second: self.bytes_per_second }
+    }
+
     /// The defaults.
     pub fn new(stream: impl Into<String>, start: StartSetting) -> Self {
         KinesisSettings {
@@ -172,6 +177,7 @@ impl KinesisSettings {
 struct Shared {
     service: Arc<dyn Service>,
     settings: KinesisSettings,
+    limits: Arc<pace::Limits>,
     counters: Arc<KinesisCounters>,
     permits: Arc<Semaphore>,
     /// With fan-out: whom the shards are pushed to.
@@ -190,9 +196,11 @@ impl Shared {
             ReaderSetting::Polling => None,
             ReaderSetting::FanOut { consumer } => Some(Consumer::new(consumer)),
         };
+        let limits = Arc::new(pace::Limits::new(settings.rate()));
         Shared {
             service,
             settings,
+            limits,
             counters: Arc::default(),
             permits: Arc::new(Semaphore::new(READ_AHEAD_BATCHES)),
             consumer,
@@ -326,6 +334,10 @@ impl Source for KinesisSource {
         out: mpsc::Sender<Batch>,
     ) -> Result<(), SourceError> {
         reread::reread(Arc::clone(&self.0), self.0.service_name(shard)?, start, span, seen_at, out).await
+    }
+
+    fn set_rate(&self, rate: Rate) {
+        self.0.limits.set(rate);
     }
 
     /// Kinesis forgets by retention alone.

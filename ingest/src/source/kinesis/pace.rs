@@ -1,7 +1,40 @@
 //! How fast one shard may be read, and how long a failing one is tried. Pure: time comes in as a duration since the reader
 //! began, and jitter is computed from the shard's name, not drawn.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use crate::source::Rate;
+
+/// How fast each shard may be read; all its readers share it.
+#[derive(Debug)]
+pub(super) struct Limits {
+    reads_per_second: AtomicU64,
+    bytes_per_second: AtomicU64,
+}
+
+impl Limits {
+    pub(super) fn new(rate: Rate) -> Self {
+        let limits = Limits { reads_per_second: AtomicU64::new(1), bytes_per_second: AtomicU64::new(1) };
+        limits.set(rate);
+        limits
+    }
+
+    /// From each shard's next read on.
+    pub(super) fn set(&self, rate: Rate) {
+        self.reads_per_second.store(rate.calls_per_second.max(1), Ordering::Relaxed);
+        self.bytes_per_second.store(rate.bytes_per_second.max(1), Ordering::Relaxed);
+    }
+
+    fn gap(&self) -> Duration {
+        Duration::from_secs(1).div_f64(self.reads_per_second.load(Ordering::Relaxed) as f64)
+    }
+
+    fn cost(&self, bytes: u64) -> Duration {
+        Duration::from_secs_f64(bytes as f64 / self.bytes_per_second.load(Ordering::Relaxed) as f64)
+    }
+}
 
 /// When the next `GetRecords` of a shard may go out.
 ///
@@ -9,24 +42,22 @@ use std::time::Duration;
 /// 10 MiB block it for five seconds. Waiting here costs nothing; being throttled costs a call and a backoff.
 #[derive(Debug)]
 pub(super) struct Pace {
-    gap: Duration,
+    limits: Arc<Limits>,
     idle: Duration,
-    bytes_per_second: u64,
     free_at: Duration,
 }
 
 impl Pace {
     /// `idle` is the gap after a read that found the shard's tip.
-    pub(super) fn new(reads_per_second: u32, bytes_per_second: u64, idle: Duration) -> Self {
-        let gap = Duration::from_secs(1) / reads_per_second.max(1);
-        Pace { gap, idle: idle.max(gap), bytes_per_second: bytes_per_second.max(1), free_at: Duration::ZERO }
+    pub(super) fn new(limits: Arc<Limits>, idle: Duration) -> Self {
+        Pace { limits, idle, free_at: Duration::ZERO }
     }
 
     /// A read that began at `began` gave `bytes`.
     pub(super) fn spent(&mut self, began: Duration, bytes: u64, caught_up: bool) {
-        let cost = Duration::from_secs_f64(bytes as f64 / self.bytes_per_second as f64);
-        let gap = if caught_up { self.idle } else { self.gap };
-        self.free_at = began + cost.max(gap);
+        let gap = self.limits.gap();
+        let gap = if caught_up { self.idle.max(gap) } else { gap };
+        self.free_at = began + self.limits.cost(bytes).max(gap);
     }
 
     pub(super) fn wait(&self, now: Duration) -> Duration {
@@ -91,7 +122,22 @@ mod tests {
     }
 
     fn pace() -> Pace {
-        Pace::new(5, 2 * MIB, millis(1_000))
+        Pace::new(limits(5), millis(1_000))
+    }
+
+    fn limits(reads: u64) -> Arc<Limits> {
+        Arc::new(Limits::new(Rate { calls_per_second: reads, bytes_per_second: 2 * MIB }))
+    }
+
+    #[test]
+    fn another_rate_holds_from_the_next_read_on() {
+        let limits = limits(5);
+        let mut pace = Pace::new(limits.clone(), millis(10));
+        limits.set(Rate { calls_per_second: 1, bytes_per_second: MIB });
+        pace.spent(millis(0), 10, false);
+        assert_eq!(pace.wait(millis(0)), millis(1_000));
+        pace.spent(millis(0), 3 * MIB, true);
+        assert_eq!(pace.wait(millis(0)), millis(3_000));
     }
 
     #[test]
@@ -130,7 +176,7 @@ mod tests {
         let mut slow = pace();
         slow.spent(millis(0), 0, true);
         assert_eq!(slow.wait(millis(0)), millis(1_000));
-        let mut quick = Pace::new(5, 2 * MIB, Duration::ZERO);
+        let mut quick = Pace::new(limits(5), Duration::ZERO);
         quick.spent(millis(0), 0, true);
         assert_eq!(quick.wait(millis(0)), millis(200));
     }

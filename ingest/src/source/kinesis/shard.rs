@@ -98,7 +98,7 @@ impl ShardReader {
             endangered: false,
             from_oldest: false,
             iterator: None,
-            pace: Pace::new(settings.reads_per_second, settings.bytes_per_second, settings.idle_poll),
+            pace: Pace::new(Arc::clone(&shared.limits), settings.idle_poll),
             retry: shared.retry(),
             began: Instant::now(),
             word_at: Instant::now(),
