@@ -24,6 +24,7 @@ mod kill;
 mod kinesis;
 mod lambda;
 mod model;
+mod monitoring;
 mod page;
 mod partitions;
 mod poison;
