@@ -20,6 +20,10 @@ lint:
 demo *args:
     bash infra/local/demo {{args}}
 
+# emulators, the service between them, real events and the page; Ctrl-C ends all of it
+up *args:
+    bash infra/local/up {{args}}
+
 # a benchmark: peers, memory, scaling, live or kinesis
 bench what="peers" *args:
     bash tests/bench/run {{what}} {{args}}

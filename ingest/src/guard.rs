@@ -49,6 +49,20 @@ impl Guard {
         self.columns.iter().filter_map(of).min().unwrap_or(i64::MAX)
     }
 
+    /// When the period of a partition is over, by its first column of time; none if it has none.
+    pub fn period_end(&self, path: &str) -> Option<i64> {
+        path.split('/').zip(&self.columns).find_map(|(segment, column)| {
+            let value = hive::unescape(segment.strip_prefix(&column.segment)?);
+            match &column.check {
+                Check::Rule(Rule::Date(rule)) => rule.end_of(&value),
+                _ if column.data_type == DataType::Date => {
+                    instant::parse_date(&value).map(|day| (i64::from(day) + 1) * instant::DAY_MS)
+                }
+                _ => None,
+            }
+        })
+    }
+
     /// The partition path of these key values (one for each partition column, in order) at `now`, milliseconds since the epoch:
     /// hive-escaped, no slash at either end. `out` is cleared and filled; after a reject it holds nothing of use.
     pub fn path(&self, values: &[String], now: i64, out: &mut String) -> Result<(), Reject> {
@@ -184,6 +198,26 @@ mod tests {
         for wrong in ["2026-2-28", "2026-13-01", "2026-02-28T00:00:00Z", "today"] {
             assert_eq!(reason(&guard, &[wrong]), Reason::OutsideProjection, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_partition_of_time_is_over_when_its_period_is() {
+        let date = |format: &str, unit: &str| {
+            format!(
+                "type = \"string\"\nprojection = {{ type = \"date\", format = \"{format}\", range = \"2020,NOW\", \
+                 interval = 1, unit = \"{unit}\" }}"
+            )
+            .replace("2020,NOW", if unit == "HOURS" { "2020-01-01-00,NOW" } else { "2020-01,NOW" })
+        };
+        let day = 1_767_225_600_000;
+        let typed = guard(&[("n", "type = \"int\""), ("d", "type = \"date\"")]);
+        assert_eq!(typed.period_end("n=1/d=2025-12-31"), Some(day));
+        let hours = guard(&[("h", &date("yyyy-MM-dd-HH", "HOURS"))]);
+        assert_eq!(hours.period_end("h=2025-12-31-23"), Some(day));
+        let months = guard(&[("m", &date("yyyy-MM", "MONTHS"))]);
+        assert_eq!(months.period_end("m=2025-12"), Some(day));
+        assert_eq!(guard(&[("s", "type = \"string\"")]).period_end("s=2025-12-31"), None);
+        assert_eq!(months.period_end("m=__HIVE_DEFAULT_PARTITION__"), None);
     }
 
     #[test]

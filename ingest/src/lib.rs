@@ -31,6 +31,7 @@ mod golden;
 pub mod guard;
 pub mod inflate;
 pub mod keys;
+pub mod late;
 pub mod logs;
 pub mod metrics;
 pub mod paths;

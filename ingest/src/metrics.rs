@@ -1,17 +1,28 @@
 //! The service's metrics: names, help, units and labels, declared once. The writer's are beside them in `/metrics`; what the
 //! sources count themselves is read when it is asked for ([`sources`]).
 
+mod firehose;
 pub mod sources;
 
 use std::fmt::Write as _;
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use schemas::reject::Reason;
+use writer::metrics::members;
 pub use writer::metrics::{MetricDoc, ReasonLabel, WriterMetrics};
+
+use crate::late::{self, Late};
+
+/// The label `by`: how late at most.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LateLabel {
+    pub by: &'static str,
+}
 
 fn seconds() -> Histogram {
     Histogram::new(exponential_buckets(0.000_1, 4.0, 10))
@@ -26,8 +37,10 @@ writer::declare_metrics! {
             "Bytes of records taken into the pipeline";
         documents: Counter = Counter::default(), "counter", "documents", "",
             "Events in the records taken into the pipeline: JSON documents, and what was no document";
-        rejects: Family<ReasonLabel, Counter> = Family::default(), "counter", "records", "reason: see below",
+        rejects: Family<ReasonLabel, Counter> = members(Reason::ALL.map(|r| ReasonLabel { reason: r.as_str() })), "counter", "records", "reason: see below",
             "Records that went to the errors output before they reached a buffer, by why";
+        late_records: Family<LateLabel, Counter> = members(late::LABELS.map(|by| LateLabel { by })), "counter", "records", "by: 1h, 1d, 7d, 30d, longer",
+            "Rows that arrived after the period of their partition was over (its first column of dates), by how long after";
         jq_processing_duration_seconds: Histogram = seconds(), "histogram", "seconds", "",
             "Time to decode one batch, work out its keys and put its rows into their buffers";
         source_queue_batches: Gauge = Gauge::default(), "gauge", "batches", "",
@@ -45,6 +58,15 @@ impl IngestMetrics {
     /// `count` more records rejected for `reason`.
     pub fn count_rejects(&self, reason: Reason, count: u64) {
         self.rejects.get_or_create(&ReasonLabel { reason: reason.as_str() }).inc_by(count);
+    }
+}
+
+impl IngestMetrics {
+    /// More rows that came late.
+    pub fn count_late(&self, late: &Late) {
+        for (by, count) in late.by_label().filter(|(_, count)| *count > 0) {
+            self.late_records.get_or_create(&LateLabel { by }).inc_by(count);
+        }
     }
 }
 
@@ -97,6 +119,7 @@ pub fn markdown() -> String {
     }
     let reasons: Vec<String> = Reason::ALL.iter().map(|r| format!("`{}`", r.as_str())).collect();
     line(&mut out, format_args!("\nReasons of rejects: {}.", reasons.join(", ")));
+    out.push_str(&firehose::markdown());
     out
 }
 

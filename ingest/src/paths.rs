@@ -60,6 +60,11 @@ impl Paths {
         self.slot(values, now).map(|(slot, _)| &*slot.path)
     }
 
+    /// What [`Guard::period_end`] says.
+    pub fn period_end(&self, path: &str) -> Option<i64> {
+        self.guard.period_end(path)
+    }
+
     /// Numbers begin again at 0.
     pub fn begin_count(&mut self) {
         self.count = (self.count.0 + 1, 0);

@@ -287,6 +287,7 @@ impl Pipeline {
                 self.take(&mut intake, &routed, step, &mut opens);
             }
             self.metrics.documents.inc_by(routed.events() as u64);
+            self.metrics.count_late(routed.late());
             self.metrics.jq_processing_duration_seconds.observe(routed.took.as_secs_f64());
             if routed.is_all() {
                 break;

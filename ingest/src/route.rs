@@ -40,7 +40,13 @@ impl Router {
         let spec = TableSpec::parse(&rules.table, file)?;
         let keys = Arc::new(Keys::compile(&rules.keys, Budget::default(), &|_| (file.to_string(), None))?);
         let encoder = Encoder::new(&spec, &rules.parquet).map_err(|e| vec![Problem::new(file, None, e.to_string())])?;
-        let file_rules = FileRules { fingerprint: fingerprint(rules).into(), encoder: Arc::new(encoder) };
+        let lag_columns =
+            spec.partitions.iter().filter(|column| !column.is_of_time()).map(|column| column.name.clone());
+        let file_rules = FileRules {
+            fingerprint: fingerprint(rules).into(),
+            encoder: Arc::new(encoder),
+            lag_columns: lag_columns.collect(),
+        };
         let paths = Paths::new(Arc::new(Guard::new(&spec)));
         Ok(Router { decode: rules.decode.clone(), keys, file_rules, values: Vec::new(), paths })
     }
@@ -117,6 +123,11 @@ impl Router {
     pub fn route_to_number(&mut self, event: &Event<'_>, arrived_at: i64) -> Result<Numbered<'_>, Reject> {
         self.evaluate(event)?;
         self.paths.number(&self.values, arrived_at)
+    }
+
+    /// When the period of a partition is over, see [`crate::late`].
+    pub fn period_end(&self, path: &str) -> Option<i64> {
+        self.paths.period_end(path)
     }
 
     fn evaluate(&mut self, event: &Event<'_>) -> Result<(), Reject> {

@@ -15,6 +15,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::archive::archive_line;
 use crate::documents::{Documents, Event};
+use crate::late::Late;
 use crate::paths::Numbered;
 use crate::place::Place;
 use crate::record::{Batch, Origin, Record, Unpacked};
@@ -100,6 +101,11 @@ impl Routed {
         self.made.events
     }
 
+    /// Late ones among its rows.
+    pub fn late(&self) -> &Late {
+        &self.made.late
+    }
+
     pub fn line(&self, range: &Range<usize>) -> &[u8] {
         &self.made.lines[range.clone()]
     }
@@ -163,8 +169,9 @@ struct Making<'r> {
 
 impl Making<'_> {
     fn bytes(&self) -> usize {
-        let Made { bytes, paths, path_ends, outlines, .. } = &self.made;
-        bytes + paths.len() + size_of_val(&**path_ends) + outlines.len() + self.steps.len() * size_of::<Step>()
+        let Made { bytes, paths, path_ends, period_ends, outlines, .. } = &self.made;
+        let ends = size_of_val(&**path_ends) + size_of_val(&**period_ends);
+        bytes + paths.len() + ends + outlines.len() + self.steps.len() * size_of::<Step>()
     }
 
     /// Every event of a record behind the batch's begin.
@@ -197,7 +204,10 @@ impl Making<'_> {
             Ok(Numbered { number, new }) => {
                 if let Some(path) = new {
                     self.made.path(path);
+                    let end = self.router.period_end(self.made.last_path());
+                    self.made.period_ends.push(end);
                 }
+                self.made.late.count(record.arrived_at, self.made.period_ends[number as usize]);
                 let outline = self.made.outline(event.outline());
                 What::Row { path: number, outline, data, origin: first_taken }
             }
@@ -219,6 +229,9 @@ struct Made {
     /// Partition paths, one behind the other in the order of their numbers, and where each ends.
     paths: String,
     path_ends: Vec<usize>,
+    /// When the period of each path is over.
+    period_ends: Vec<Option<i64>>,
+    late: Late,
     outlines: Vec<u8>,
     lines: Vec<u8>,
     /// What records have unfolded to.
@@ -232,6 +245,11 @@ impl Made {
     fn path(&mut self, path: &str) {
         self.paths.push_str(path);
         self.path_ends.push(self.paths.len());
+    }
+
+    fn last_path(&self) -> &str {
+        let end = |back| self.path_ends.len().checked_sub(back).map_or(0, |at| self.path_ends[at]);
+        &self.paths[end(2)..end(1)]
     }
 
     fn outline(&mut self, outline: &[u8]) -> Range<u32> {

@@ -69,6 +69,13 @@ pub struct PartitionColumn {
     pub path: Option<Vec<String>>,
 }
 
+impl PartitionColumn {
+    /// Whether its values are dates: new ones for ever.
+    pub fn is_of_time(&self) -> bool {
+        self.data_type == DataType::Date || matches!(self.projection, Some(Rule::Date(_)))
+    }
+}
+
 /// What happens to top-level members of an event that no column reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -27,6 +27,7 @@ pub mod log;
 pub mod loose_store;
 pub mod numbered;
 pub mod pipeline;
+pub mod prometheus;
 pub mod reader;
 pub mod s3;
 pub mod tmpfs;

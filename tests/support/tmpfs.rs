@@ -25,7 +25,7 @@ impl SmallDisk {
 }
 
 fn mount(options: &[&str], folder: &Path) {
-    let mut command = if am_root() { Command::new("mount") } else { sudo("mount") };
+    let mut command = as_root("mount");
     let done = command.args(options).arg(folder).output().expect("mount starts");
     assert!(done.status.success(), "a small disk needs the right to mount: {}", String::from_utf8_lossy(&done.stderr));
 }
@@ -35,7 +35,11 @@ fn am_root() -> bool {
     id.stdout.trim_ascii() == b"0"
 }
 
-fn sudo(program: &str) -> Command {
+/// A program that needs the rights of root: as we are, or by `sudo -n`.
+pub fn as_root(program: &str) -> Command {
+    if am_root() {
+        return Command::new(program);
+    }
     let mut command = Command::new("sudo");
     command.args(["-n", program]);
     command
@@ -43,8 +47,7 @@ fn sudo(program: &str) -> Command {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        let mut command = if am_root() { Command::new("umount") } else { sudo("umount") };
-        match command.arg("--lazy").arg(&self.folder).status() {
+        match as_root("umount").arg("--lazy").arg(&self.folder).status() {
             Ok(status) if status.success() => {}
             other => eprintln!("umount {}: {other:?}", self.folder.display()),
         }

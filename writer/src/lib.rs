@@ -7,6 +7,7 @@ pub mod commit;
 pub mod encode;
 pub mod error;
 pub mod inventory;
+pub mod lag;
 pub mod metrics;
 pub mod objects;
 pub mod progress;

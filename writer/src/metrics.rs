@@ -12,7 +12,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use schemas::log_entry::FlushReason;
+use schemas::log_entry::{FlushReason, Output};
+use schemas::reject::Reason;
 
 /// What a metric is, for the documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,26 @@ impl MetricDoc {
         let total = if self.kind == "counter" { "_total" } else { "" };
         format!("{}{total}", self.name)
     }
+}
+
+impl MetricDoc {
+    /// What a query may name of it.
+    pub fn series(&self) -> Vec<String> {
+        let name = self.exposed_name();
+        match self.kind {
+            "histogram" => ["_bucket", "_sum", "_count"].map(|part| format!("{name}{part}")).into(),
+            _ => vec![name],
+        }
+    }
+}
+
+/// A family whose members are there from the start, at 0: the first one of a kind is an increase, too.
+pub fn members<L: Clone + Eq + std::hash::Hash>(labels: impl IntoIterator<Item = L>) -> Family<L, Counter> {
+    let family = Family::default();
+    for label in labels {
+        drop(family.get_or_create(&label));
+    }
+    family
 }
 
 /// A gauge that takes fractions.
@@ -96,6 +117,13 @@ pub struct FieldLabel {
     pub field: String,
 }
 
+/// The labels `column` and `value`: of a partition column.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LagLabel {
+    pub column: String,
+    pub value: String,
+}
+
 fn seconds() -> Histogram {
     Histogram::new(exponential_buckets(0.001, 4.0, 9))
 }
@@ -111,7 +139,7 @@ declare_metrics! {
             "Rows in stored files of the table";
         delivery_to_s3_bytes: Counter = Counter::default(), "counter", "bytes", "",
             "Bytes of stored files of the table";
-        delivery_to_s3_object_count: Family<OutputLabel, Counter> = Family::default(), "counter", "objects", "output: table, errors, archive",
+        delivery_to_s3_object_count: Family<OutputLabel, Counter> = members(Output::ALL.map(|o| OutputLabel { output: o.as_str() })), "counter", "objects", "output: table, errors, archive",
             "Objects stored";
         delivery_to_s3_success: Counter = Counter::default(), "counter", "requests", "",
             "PUTs of data, errors and archive objects that succeeded; over attempts it is Firehose's DeliveryToS3.Success";
@@ -119,6 +147,10 @@ declare_metrics! {
             "PUTs of data, errors and archive objects that were begun";
         delivery_to_s3_data_freshness_seconds: FloatGauge = FloatGauge::default(), "gauge", "seconds", "",
             "Age of the oldest record that was read and is not stored; 0 if there is none";
+        partition_lag_seconds: Family<LagLabel, FloatGauge> = Family::default(), "gauge", "seconds", "column, value: of a partition column, but for dates; beyond 100 values of one `...`",
+            "Age of the oldest row that is not stored, of all partitions with this value; looked at every 5 s";
+        buffer_age_limit_seconds: FloatGauge = FloatGauge::default(), "gauge", "seconds", "",
+            "Age at which every buffer is cut ([buffer] age, or [archive] age if that is longer)";
         delivery_to_s3_duration_seconds: Histogram = seconds(), "histogram", "seconds", "",
             "Time to store one object, retries included";
         delivery_to_s3_object_bytes: Histogram = bytes(), "histogram", "bytes", "",
@@ -129,9 +161,9 @@ declare_metrics! {
             "Rows encoded to Parquet";
         succeed_conversion_bytes: Counter = Counter::default(), "counter", "bytes", "",
             "Bytes of JSON of rows encoded to Parquet";
-        failed_conversion_records: Family<ReasonLabel, Counter> = Family::default(), "counter", "records", "reason: see rejects",
+        failed_conversion_records: Family<ReasonLabel, Counter> = members([ReasonLabel { reason: Reason::Column.as_str() }]), "counter", "records", "reason: see rejects",
             "Rows that do not fit the table's columns; they go to the errors output";
-        flushes: Family<ReasonLabel, Counter> = Family::default(), "counter", "files", "reason: size, rows, age, idle, memory, rules, shutdown",
+        flushes: Family<ReasonLabel, Counter> = members(FlushReason::ALL.map(|r| ReasonLabel { reason: r.as_str() })), "counter", "files", "reason: size, rows, age, idle, memory, rules, release, shutdown",
             "Files cut, by why";
         buffer_memory_bytes: Gauge = Gauge::default(), "gauge", "bytes", "",
             "Memory of all buffers and of what is being encoded and stored";
@@ -205,6 +237,10 @@ mod tests {
         metrics.register(&mut registry);
         let mut text = String::new();
         encode(&mut text, &registry).expect("a String takes everything");
+        for reason in FlushReason::ALL {
+            let labels = WriterMetrics::DOCS.iter().find(|d| d.name == "alluvium_flushes").map_or("", |d| d.labels);
+            assert!(labels.contains(reason.as_str()), "{labels}");
+        }
         // A family without members is not exposed.
         for doc in WriterMetrics::DOCS.iter().filter(|d| d.labels.is_empty()) {
             assert!(text.contains(&format!("# TYPE {} {}", doc.name, doc.kind)), "{}", doc.name);

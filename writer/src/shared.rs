@@ -7,6 +7,7 @@ use schemas::log_entry::Output;
 
 use crate::buffer::budget::Budget;
 use crate::buffer::policy::Ratio;
+use crate::lag::Lags;
 use crate::metrics::WriterMetrics;
 use crate::progress::Shards;
 
@@ -37,6 +38,7 @@ pub struct Shared {
     pub shards: Shards,
     pub clock: Clock,
     pub metrics: Arc<WriterMetrics>,
+    pub lags: Lags,
     /// By output: of the table's and the archive's files.
     ratios: Mutex<[Ratio; 2]>,
     /// When the oldest buffer of the cuts that are not stored was opened; `i64::MAX` if all are stored.
@@ -50,6 +52,7 @@ impl Shared {
             shards: Shards::default(),
             clock,
             metrics,
+            lags: Lags::default(),
             ratios: Mutex::default(),
             oldest_unstored: AtomicI64::new(i64::MAX),
         }

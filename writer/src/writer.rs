@@ -118,6 +118,7 @@ impl Writer {
         takeover::claim(&lake.state, id, epochs.collect::<Vec<_>>()).await?;
         let (orders, received) = mpsc::channel(ORDERS_MAX);
         let (said, written) = watch::channel(BTreeMap::new());
+        shared.lags.set_columns(&rules.lag_columns);
         let committer = Committer::new(lake.clone(), log, shared.clone(), said);
         let mut writer = Writer {
             id: id.to_string(),
@@ -292,6 +293,12 @@ impl Writer {
         let oldest = self.buffers.oldest().into_iter().chain(self.shared.oldest_unstored()).min();
         let freshness = oldest.map_or(0, |opened| now - opened);
         metrics.delivery_to_s3_data_freshness_seconds.set(freshness as f64 / 1000.0);
+        let archive_age = self.settings.archive.age;
+        let age = if self.keeps_archive() { self.settings.age.max(archive_age) } else { self.settings.age };
+        metrics.buffer_age_limit_seconds.set(age.as_secs_f64());
+        if self.shared.lags.is_due(now) {
+            self.shared.lags.observe(self.shared.lags.waiting(self.buffers.of_table()), now, metrics);
+        }
     }
 
     async fn cut_frozen(&mut self) -> Result<(), WriterError> {
@@ -360,6 +367,7 @@ impl Writer {
     /// The rules files are made by from here on. Nothing may be open.
     pub fn set_rules(&mut self, rules: FileRules) {
         assert!(self.buffers.is_empty() && self.frozen.is_empty(), "rules change between cuts only");
+        self.shared.lags.set_columns(&rules.lag_columns);
         self.rules = rules;
     }
 

@@ -48,6 +48,12 @@ impl DateRule {
         Ok(())
     }
 
+    /// When the period that a value names is over; none if it is no value of the rule's format.
+    pub fn end_of(&self, value: &str) -> Option<i64> {
+        let start = pattern::parse(&self.format, value)?;
+        Some(pattern::next(start, self.precision()).max(civil::plus(start, self.step(), self.unit)))
+    }
+
     /// First and last instant of the range at `now`. A relative end is cut to what the format can say, as both Athena and Trino
     /// do by formatting it and reading it back.
     pub fn window(&self, now: i64) -> (i64, i64) {

@@ -164,6 +164,11 @@ impl Buffers {
         }
     }
 
+    /// The open partitions of the table, each with when it was opened.
+    pub fn of_table(&self) -> impl Iterator<Item = (&str, i64)> {
+        self.by_output[Output::Table as usize].all().map(|buffer| (buffer.target.path(), buffer.opened_at))
+    }
+
     /// When the oldest open buffer was opened.
     pub fn oldest(&self) -> Option<i64> {
         self.all().map(|b| b.opened_at).min()

@@ -25,6 +25,7 @@ use super::in_order::InOrder;
 use super::log::Log;
 use super::takeover;
 use crate::error::WriterError;
+use crate::lag::{Lags, Waiting};
 use crate::metrics::{OutputLabel, ReasonLabel, WriterMetrics};
 use crate::shared::Shared;
 use crate::store::{Lake, Store};
@@ -97,6 +98,7 @@ struct Held {
     memory: u64,
     /// When the first of its buffers was opened.
     opened_at: i64,
+    waiting: Waiting,
 }
 
 struct Encoded {
@@ -178,7 +180,7 @@ impl Committer {
 
     fn encode(&mut self, frozen: Frozen) {
         let writer = self.log.writer().to_string();
-        self.held.insert(frozen.cut, held(&frozen));
+        self.held.insert(frozen.cut, held(&frozen, &self.shared.lags));
         self.observe_unstored();
         let shared = self.shared.clone();
         let encoding = move || encode(frozen, &writer, &shared);
@@ -192,6 +194,7 @@ impl Committer {
     fn observe_unstored(&self) {
         self.shared.metrics.cuts_unstored.set(self.held.len() as i64);
         self.shared.set_oldest_unstored(self.held.values().map(|held| held.opened_at).min());
+        self.shared.lags.set_unstored(self.held.values().map(|held| &held.waiting));
     }
 
     /// Writes a cut down, then begins to store it.
@@ -299,12 +302,14 @@ fn pipeline_gone() -> WriterError {
     WriterError::Corrupt("the pipeline stopped while the writer was answering it".into())
 }
 
-fn held(frozen: &Frozen) -> Held {
+fn held(frozen: &Frozen, lags: &Lags) -> Held {
+    let of_table = frozen.buffers.iter().map(|(buffer, _)| buffer).filter(|buffer| buffer.target.is_table());
     let before = frozen.buffers.iter().flat_map(|(buffer, _)| &buffer.before);
     Held {
         before: before.map(|(shard, before)| (frozen.shards[*shard as usize].clone(), before.clone())).collect(),
         memory: frozen.buffers.iter().map(|(buffer, _)| buffer.memory()).sum(),
         opened_at: frozen.buffers.iter().map(|(buffer, _)| buffer.opened_at).min().unwrap_or(i64::MAX),
+        waiting: lags.waiting(of_table.map(|buffer| (buffer.target.path(), buffer.opened_at))),
     }
 }
 

@@ -27,6 +27,8 @@ pub const CUT_FILES_MAX: usize = 1000;
 pub struct FileRules {
     pub fingerprint: Arc<str>,
     pub encoder: Arc<Encoder>,
+    /// Partition columns whose lag is told by their values, see [`crate::lag`].
+    pub lag_columns: Arc<[String]>,
 }
 
 /// Buffers that are going to be stored together.
