@@ -149,7 +149,13 @@ fn read_table(typed: &mut Text<'_>, beside: &Path) -> Option<TableSpec> {
             return None;
         }
     };
-    TableSpec::parse(&text, &path.display().to_string()).map_err(|wrong| typed.say_all(wrong)).ok()
+    let spec = TableSpec::parse(&text, &path.display().to_string()).map_err(|wrong| typed.say_all(wrong)).ok()?;
+    if spec.layout.is_some() {
+        let message = "table spec has a `layout`: this reader looks for name=value folders alone; ask an engine of `alluvium ddl`";
+        typed.say("table", "spec", message.into());
+        return None;
+    }
+    Some(spec)
 }
 
 /// Reads no more than the limit, whatever the length claims: a device has none.
@@ -200,6 +206,17 @@ mod tests {
         assert_eq!(config.layout.generated.len(), 1);
         assert_eq!(config.reader.listen, "127.0.0.1:9470".parse().expect("an address"));
         assert!(matches!(config.reader.access, Access::Open));
+    }
+
+    #[test]
+    fn a_table_with_folders_of_its_own_is_refused_and_not_found_empty() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let layout = "layout = \"{created_date}/{attribute_name}/{entity_id_mod}\"\nunknown_fields";
+        std::fs::write(folder.path().join("t.toml"), TABLE.replacen("unknown_fields", layout, 1)).expect("written");
+        let file = folder.path().join("alluvium.toml");
+        std::fs::write(&file, GOOD).expect("written");
+        let told = load(&file, &|_| None).expect_err("refused").to_string();
+        assert!(told.contains("looks for name=value folders alone"), "{told}");
     }
 
     #[test]

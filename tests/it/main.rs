@@ -17,6 +17,7 @@ mod fanout;
 mod forward;
 mod fuzz_corpus;
 mod house;
+mod import;
 mod instruments;
 mod json_test_suite;
 mod kcl;
