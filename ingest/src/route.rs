@@ -38,9 +38,8 @@ impl Router {
     /// Compiles a rules document. `file` is what problems call it.
     pub fn compile(rules: &Rules, file: &str) -> Result<Router, Vec<Problem>> {
         let spec = TableSpec::parse(&rules.table, file)?;
-        let keys = Arc::new(Keys::compile_as(&rules.keys, rules.jq_compat, Budget::default(), &|_| {
-            (file.to_string(), None)
-        })?);
+        let keys =
+            Arc::new(Keys::compile_as(&rules.keys, rules.jq_compat, Budget::default(), &|_| (file.to_string(), None))?);
         let encoder = Encoder::new(&spec, &rules.parquet).map_err(|e| vec![Problem::new(file, None, e.to_string())])?;
         let file_rules = FileRules { fingerprint: fingerprint(rules).into(), encoder: Arc::new(encoder) };
         let paths = Paths::new(Arc::new(Guard::new(&spec)));

@@ -97,7 +97,15 @@ impl Rules {
     /// Rules of this version, with the default [`DecodeSettings`].
     pub fn new(keys: Vec<(String, String)>, spec: &TableSpec, parquet: ParquetSettings) -> Self {
         let decode = DecodeSettings::default();
-        Rules { format: Self::FORMAT, logic: Self::LOGIC, keys, table: spec.text.clone(), parquet, decode, jq_compat: JqCompat::Off }
+        Rules {
+            format: Self::FORMAT,
+            logic: Self::LOGIC,
+            keys,
+            table: spec.text.clone(),
+            parquet,
+            decode,
+            jq_compat: JqCompat::Off,
+        }
     }
 
     /// The document as stored at `configs/<fingerprint>.json`. The fingerprint is the hash of exactly these bytes.

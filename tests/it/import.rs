@@ -67,7 +67,8 @@ fn each_form_becomes_a_configuration_that_checks_and_explains() {
     assert_eq!(path_of(&folder, &event), "dt=2024-05-06/tenant=acme");
     let (folder, _) = imported(&["--file", &at("describe.json"), "--glue-table", &at("glue_table.json")]);
     // jq 1.6 has lost the last bits of this number: by doubles the bucket is 0, by integers it would be 1.
-    let event = json!({"created_at": "2024-05-06T07:08:09Z", "attribute": "industry", "entity_id": 9_007_199_254_740_993u64});
+    let event =
+        json!({"created_at": "2024-05-06T07:08:09Z", "attribute": "industry", "entity_id": 9_007_199_254_740_993u64});
     assert_eq!(path_of(&folder, &event), "created_date=2024-05-06/attribute_name=industry/entity_id_mod=0");
     let (folder, _) = imported(&["--file", &at("create.json")]);
     assert_eq!(path_of(&folder, &json!({"a": 1})).len(), "2026-03-02".len());
@@ -108,7 +109,11 @@ fn refusals_and_wrong_usage_have_their_codes() {
     let broken = broken.display().to_string();
     let refused = import(&["--file", &broken]);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(said(&refused).contains("s cannot be imported:\nExtendedS3DestinationConfiguration.Prefix: names k by"), "{}", said(&refused));
+    assert!(
+        said(&refused).contains("s cannot be imported:\nExtendedS3DestinationConfiguration.Prefix: names k by"),
+        "{}",
+        said(&refused)
+    );
     let as_json = import(&["--file", &broken, "--json"]);
     assert_eq!(as_json.status.code(), Some(1));
     let said_json: Value = serde_json::from_slice(&as_json.stdout).expect("one JSON object");
@@ -171,7 +176,10 @@ fn the_api_tells_the_stream_and_glue_its_table() {
     assert!(config.contains(&format!("delivery_streams = ['{name}']")), "{config}");
     assert!(config.contains("entity_id_mod = '.entity_id % 64'"), "{config}");
     let spec = std::fs::read_to_string(out.join("events.toml")).expect("written");
-    assert!(spec.contains(&database) && spec.contains("range = '0,63'") && spec.contains("path = '.\"timestamp\"'"), "{spec}");
+    assert!(
+        spec.contains(&database) && spec.contains("range = '0,63'") && spec.contains("path = '.\"timestamp\"'"),
+        "{spec}"
+    );
     let checked = alluvium::run(&["check", "--offline", "--config", &out.join("alluvium.toml").display().to_string()]);
     assert!(checked.status.success(), "{}", said(&checked));
     let mut unknown = alluvium::command();
@@ -195,20 +203,32 @@ fn folders_that_are_not_name_and_value_are_written_and_read_back() {
         let output = import(&["--file", &file.display().to_string(), "--json"]);
         assert!(output.status.success(), "{}", said(&output));
         let said: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
-        let (name, spec) = said["files"].as_object().expect("files").iter().find(|(name, _)| *name != "alluvium.toml").expect("a spec");
+        let (name, spec) = said["files"]
+            .as_object()
+            .expect("files")
+            .iter()
+            .find(|(name, _)| *name != "alluvium.toml")
+            .expect("a spec");
         std::fs::write(lake.file(name), spec.as_str().expect("text")).expect("written");
         let config = said["files"]["alluvium.toml"].as_str().expect("text");
         let keys = &config[config.find("[keys]").expect("keys")..config.find("[lake]").expect("lake")];
         let listen = loopback();
         let source = intake_source(&lake, &listen);
-        let sections = format!("{source}\n{keys}\n[decode]\njq_compat = \"1.6\"\n[buffer]\nage = \"1 s\"\nidle = \"500 ms\"\n");
+        let sections =
+            format!("{source}\n{keys}\n[decode]\njq_compat = \"1.6\"\n[buffer]\nage = \"1 s\"\nidle = \"500 ms\"\n");
         let running = Running::start(&lake, &sections);
         let event = |table: &str, day: &str| json!({"table": table, "day": day}).to_string().into_bytes();
-        let events = [event("Orders", "2026-03-01"), event("a b:c", "2026-03-02"), event("../x", "2026-03-01"), event("a", "..-x")];
+        let events = [
+            event("Orders", "2026-03-01"),
+            event("a b:c", "2026-03-02"),
+            event("../x", "2026-03-01"),
+            event("a", "..-x"),
+        ];
         Firehose::new(&listen, STREAM).put(&events);
         lake.until_cut(events.len());
         running.stop();
-        let folders: Vec<String> = lake.table.list().iter().map(|path| path.rsplit_once('/').expect("a folder").0.to_string()).collect();
+        let folders: Vec<String> =
+            lake.table.list().iter().map(|path| path.rsplit_once('/').expect("a folder").0.to_string()).collect();
         assert_eq!(folders, ["TABLE_Orders/2026/03/01", "TABLE_a b:c/2026/03/02"]);
         let reasons: Vec<Value> = lake.rejects().iter().map(|line| line["reason"].clone()).collect();
         assert_eq!(reasons, ["outside_layout", "outside_layout"]);
@@ -244,16 +264,20 @@ const PROGRAMS: [&str; 12] = [
 ];
 
 fn numbers() -> Vec<String> {
-    let mut numbers: Vec<String> = ["0", "-0", "0.0", "-0.0", "1.0", "1.50", "1e3", "1E-7", "0.00001", "123.456", "5.9", "-5.9"]
-        .map(str::to_string)
-        .to_vec();
-    numbers.extend(["1e15", "1e16", "1e17", "1e18", "1e19", "1e20", "1e300", "1e1000", "-1e1000", "1e-400"].map(str::to_string));
+    let mut numbers: Vec<String> =
+        ["0", "-0", "0.0", "-0.0", "1.0", "1.50", "1e3", "1E-7", "0.00001", "123.456", "5.9", "-5.9"]
+            .map(str::to_string)
+            .to_vec();
+    numbers.extend(
+        ["1e15", "1e16", "1e17", "1e18", "1e19", "1e20", "1e300", "1e1000", "-1e1000", "1e-400"].map(str::to_string),
+    );
     for power in [15u32, 31, 32, 52, 53, 54, 62, 63, 64] {
         let near = 1i128 << power;
         numbers.extend((-2..=2).flat_map(|off| [(near + off).to_string(), (-near + off).to_string()]));
     }
     for digits in 14..24usize {
-        numbers.extend(["1234567890123456789012345", "9999999999999999999999999"].map(|text| text[..digits].to_string()));
+        numbers
+            .extend(["1234567890123456789012345", "9999999999999999999999999"].map(|text| text[..digits].to_string()));
     }
     // By a fixed rule, so that every run has the same.
     let mut state = 7u64;
@@ -273,14 +297,24 @@ fn keys_answer_as_jq_16_itself_does() {
     let records: String = numbers.iter().map(|number| format!("{{\"n\":{number}}}\n")).collect();
     for program in PROGRAMS {
         let mut jq = Command::new("jq");
-        let mut jq = jq.args(["-c", &format!("[{program}]|map(tostring)|.[0]")]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("jq starts");
+        let mut jq = jq
+            .args(["-c", &format!("[{program}]|map(tostring)|.[0]")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("jq starts");
         jq.stdin.take().expect("piped").write_all(records.as_bytes()).expect("jq reads");
         let output = jq.wait_with_output().expect("jq ends");
-        let answers: Vec<String> =
-            output.stdout.split(|b| *b == b'\n').filter(|line| !line.is_empty()).map(|line| serde_json::from_slice(line).expect("a string")).collect();
+        let answers: Vec<String> = output
+            .stdout
+            .split(|b| *b == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_slice(line).expect("a string"))
+            .collect();
         assert_eq!(answers.len(), numbers.len(), "{program}");
         let named = [("k".to_string(), program.to_string())];
-        let keys = Keys::compile_as(&named, JqCompat::V16, Budget::default(), &|_| (String::new(), None)).expect("compiles");
+        let keys =
+            Keys::compile_as(&named, JqCompat::V16, Budget::default(), &|_| (String::new(), None)).expect("compiles");
         for (number, answer) in numbers.iter().zip(answers) {
             let mut values = Vec::new();
             keys.evaluate(format!("{{\"n\":{number}}}").as_bytes(), &mut values)

@@ -91,7 +91,8 @@ pub(super) async fn run(command: ImportCommand, out: &mut impl Write) -> Result<
 }
 
 fn wanted(args: &FirehoseArgs) -> Result<Wanted, CliError> {
-    let pairs = |pairs: &[Pair]| pairs.iter().map(|Pair(name, value)| (name.clone(), value.clone())).collect::<Vec<_>>();
+    let pairs =
+        |pairs: &[Pair]| pairs.iter().map(|Pair(name, value)| (name.clone(), value.clone())).collect::<Vec<_>>();
     let glue = match &args.glue_table {
         None => None,
         Some(path) => {
@@ -107,7 +108,8 @@ fn wanted(args: &FirehoseArgs) -> Result<Wanted, CliError> {
 fn from_file(path: &Path, wanted: Wanted) -> Result<Result<Imported, Failure>, CliError> {
     let name = path.display().to_string();
     let text = read(path, &name)?;
-    let described = import::described(&text, Format::of(&name, &text), &wanted.variables).map_err(|e| named(&name, &e))?;
+    let described =
+        import::described(&text, Format::of(&name, &text), &wanted.variables).map_err(|e| named(&name, &e))?;
     Ok(import::import(described, &wanted, &name).map_err(|failure| match failure {
         Failure::Choice(message) => Failure::Choice(format!("{name}: {message}")),
         refused => refused,
@@ -151,7 +153,10 @@ fn write(folder: &Path, imported: &Imported) -> Result<Vec<String>, CliError> {
     let files = [(CONFIG, &imported.config), (imported.table_file.as_str(), &imported.table)];
     let paths = files.map(|(name, text)| (folder.join(name), text));
     if let Some((path, _)) = paths.iter().find(|(path, _)| path.exists()) {
-        return Err(CliError::input(format!("{}: is there already; write to another folder, or remove it", path.display())));
+        return Err(CliError::input(format!(
+            "{}: is there already; write to another folder, or remove it",
+            path.display()
+        )));
     }
     let failed = |path: &Path, e: std::io::Error| CliError::environment(format!("writing {}", path.display()), e);
     std::fs::create_dir_all(folder).map_err(|e| failed(folder, e))?;

@@ -67,12 +67,7 @@ impl Config {
     }
 }
 
-fn compile(
-    keys: &[(String, String)],
-    compat: JqCompat,
-    lines: &[usize],
-    file: &str,
-) -> Result<Keys, Vec<Problem>> {
+fn compile(keys: &[(String, String)], compat: JqCompat, lines: &[usize], file: &str) -> Result<Keys, Vec<Problem>> {
     Keys::compile_as(keys, compat, Budget::default(), &|n| (file.to_string(), lines.get(n).copied()))
 }
 

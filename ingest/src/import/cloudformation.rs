@@ -42,8 +42,7 @@ pub(super) fn streams(template: &Node, variables: &Variables) -> Result<Describe
 fn named(properties: Node, id: &str) -> Node {
     match properties {
         Node::Map(mut members) => {
-            if !members.iter().any(|(name, node)| name == "DeliveryStreamName" && node.text().is_some()) {
-                members.retain(|(name, _)| name != "DeliveryStreamName");
+            if !members.iter().any(|(name, _)| name == "DeliveryStreamName") {
                 members.push(("DeliveryStreamName".to_string(), Node::Text(id.to_string())));
             }
             Node::Map(members)
@@ -162,7 +161,9 @@ impl Template<'_> {
         let kind = resource.and_then(|r| r.get("Type")).and_then(Node::text);
         let arn = match (kind, self.called(id, depth), attribute) {
             (Some("AWS::S3::Bucket"), Some(Node::Text(name)), "Arn") => Some(format!("arn:aws:s3:::{name}")),
-            (Some("AWS::Kinesis::Stream"), Some(Node::Text(name)), "Arn") => Some(format!("arn:aws:kinesis:::stream/{name}")),
+            (Some("AWS::Kinesis::Stream"), Some(Node::Text(name)), "Arn") => {
+                Some(format!("arn:aws:kinesis:::stream/{name}"))
+            }
             _ => None,
         };
         arn.map_or(Node::Unknown(written), Node::Text)
@@ -181,7 +182,9 @@ impl Template<'_> {
             "Fn::Sub" => match argument {
                 Node::Text(text) => Some(self.substitute(text, &[], depth)),
                 other => match other.items() {
-                    [Node::Text(text), given] => Some(self.substitute(text, &self.members(given.members(), depth), depth)),
+                    [Node::Text(text), given] => {
+                        Some(self.substitute(text, &self.members(given.members(), depth), depth))
+                    }
                     [Node::Text(text)] => Some(self.substitute(text, &[], depth)),
                     _ => None,
                 },
@@ -246,7 +249,7 @@ impl Template<'_> {
                     _ => None,
                 }
             }
-            "Fn::Not" => Some(!all()?.first()?),
+            "Fn::Not" => Some(!*all()?.first()?),
             "Fn::And" => Some(all()?.into_iter().all(|truth| truth)),
             "Fn::Or" => Some(all()?.into_iter().any(|truth| truth)),
             _ => None,

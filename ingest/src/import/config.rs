@@ -69,8 +69,20 @@ fn errors(stream: &Stream, own: &str, taken: &mut Vec<String>, notes: &mut Notes
     told_of_errors(&setting, template, &pieces, notes);
     if errors != wanted {
         notes.different(&setting, template, &errors, "lies elsewhere, since readers of the table list all that is below it (HIVE_CURSOR_ERROR), or it lies around another place");
+    } else if matches!(pieces.as_slice(), [Piece::Text(text)] if !text.ends_with('/')) {
+        notes.different(
+            &setting,
+            template,
+            &errors,
+            "ends without a slash, so that Firehose glues the error's type to it: a folder was made of it",
+        );
     } else if lead.is_empty() {
-        notes.different(&setting, template, &errors, "begins with an expression: the errors output got a folder of its own");
+        notes.different(
+            &setting,
+            template,
+            &errors,
+            "begins with an expression: the errors output got a folder of its own",
+        );
     } else {
         notes.same(&setting, template, &errors, "rejects lie in the same folder");
     }
@@ -88,7 +100,12 @@ fn told_of_errors(setting: &str, template: &str, pieces: &[Piece], notes: &mut N
         false => notes.different(setting, template, "[lake] errors", "is followed by type and time of arrival in Firehose; here by the type alone"),
     }
     if has(|piece| matches!(piece, Piece::Timestamp(_))) {
-        notes.different(setting, "!{timestamp:...}", "", "no folders of time below the type: each line has its arrivalTimestamp, and a file's object its own");
+        notes.different(
+            setting,
+            "!{timestamp:...}",
+            "",
+            "no folders of time below the type: each line has its arrivalTimestamp, and a file's object its own",
+        );
     }
     if has(|piece| *piece == Piece::Random) {
         notes.unsupported(setting, "!{firehose:random-string}", "is left out, as in the prefix");
@@ -97,7 +114,9 @@ fn told_of_errors(setting: &str, template: &str, pieces: &[Piece], notes: &mut N
 
 /// The wanted place if it neither holds nor lies in one that is taken, else the other one.
 fn apart(wanted: &str, otherwise: &str, taken: &mut Vec<String>) -> String {
-    let free = |place: &str, taken: &[String]| taken.iter().all(|known| !known.starts_with(place) && !place.starts_with(known.as_str()));
+    let free = |place: &str, taken: &[String]| {
+        taken.iter().all(|known| !known.starts_with(place) && !place.starts_with(known.as_str()))
+    };
     let numbered = (2..).map(|n| format!("{}-{n}/", otherwise.trim_end_matches('/')));
     let mut candidates = [wanted.to_string(), otherwise.to_string()].into_iter().chain(numbered);
     let place = candidates.find(|place| free(place, taken)).expect("numbers do not end");

@@ -11,10 +11,10 @@ pub(super) fn read(s3: &mut Settings, notes: &mut Notes) -> Option<Conversion> {
     let enabled = section.flag("Enabled", notes).unwrap_or(true);
     if !enabled {
         notes.different(&at, "false", "", "Firehose writes JSON text here, and Alluvium writes Parquet alone");
-        section.say(
-            &["SchemaConfiguration", "InputFormatConfiguration", "OutputFormatConfiguration"],
-            |name, value| notes.same(name, value, "", "has no effect while conversion is off"),
-        );
+        section
+            .say(&["SchemaConfiguration", "InputFormatConfiguration", "OutputFormatConfiguration"], |name, value| {
+                notes.same(name, value, "", "has no effect while conversion is off")
+            });
         section.finish(notes);
         return None;
     }
@@ -36,14 +36,25 @@ pub(super) fn read(s3: &mut Settings, notes: &mut Notes) -> Option<Conversion> {
 fn read_schema(mut schema: Settings, conversion: &mut Conversion, notes: &mut Notes) {
     let at = schema.name_of().to_string();
     // Names that only the deployment knows are no obstacle: the columns may be given beside it.
-    let mut name = |field: &str| schema.take(field).and_then(|node| node.text().map(str::to_string)).unwrap_or_default();
+    let mut name =
+        |field: &str| schema.take(field).and_then(|node| node.text().map(str::to_string)).unwrap_or_default();
     conversion.database = name("DatabaseName");
     conversion.table = name("TableName");
     conversion.region = Some(name("Region")).filter(|region| !region.is_empty());
     let table = format!("{}.{}", conversion.database, conversion.table);
-    notes.same(&at, table, "[table] spec", "the columns are written down in the spec, and Glue's definition comes from it");
+    notes.same(
+        &at,
+        table,
+        "[table] spec",
+        "the columns are written down in the spec, and Glue's definition comes from it",
+    );
     schema.say(&["VersionId"], |name, value| {
-        notes.different(name, value, "[table] spec", "a change of the table in Glue is not picked up by itself: the spec is changed, and a restart takes it");
+        notes.different(
+            name,
+            value,
+            "[table] spec",
+            "a change of the table in Glue is not picked up by itself: the spec is changed, and a restart takes it",
+        );
     });
     schema.say(&["CatalogId"], |name, value| notes.same(name, value, "", "the catalog that the table is in"));
     super::stream::role(&mut schema, notes);
@@ -60,10 +71,17 @@ fn read_input(mut input: Settings, conversion: &mut Conversion, notes: &mut Note
                 _ => notes.different(name, value, "[[column]] path", "names are matched as they are written: a member `customerId` of a column `customerid` needs `path = \".customerId\"`"),
             });
             openx.say(&["ConvertDotsInJsonKeysToUnderscores"], |name, value| match value.as_str() {
-                "true" => notes.different(name, value, "[[column]] path", "a member with dots in its name needs `path = \".\\\"a.b\\\"\"`"),
+                "true" => notes.different(
+                    name,
+                    value,
+                    "[[column]] path",
+                    "a member with dots in its name needs `path = \".\\\"a.b\\\"\"`",
+                ),
                 _ => notes.same(name, value, "", "names with dots stay as they are"),
             });
-            for (column, member) in openx.take("ColumnToJsonKeyMappings").iter().flat_map(|node| node.members().to_vec()) {
+            for (column, member) in
+                openx.take("ColumnToJsonKeyMappings").iter().flat_map(|node| node.members().to_vec())
+            {
                 let at = openx.name(&format!("ColumnToJsonKeyMappings.{column}"));
                 if let Some(member) = member.text() {
                     notes.same(&at, member, "[[column]] path", "the column reads this member");
@@ -73,7 +91,12 @@ fn read_input(mut input: Settings, conversion: &mut Conversion, notes: &mut Note
             openx.finish(notes);
         }
         if let Some(mut hive) = deserializer.section("HiveJsonSerDe") {
-            notes.different(hive.name_of(), "", "[table] spec", "names are matched as they are written, and values read by their column's type");
+            notes.different(
+                hive.name_of(),
+                "",
+                "[table] spec",
+                "names are matched as they are written, and values read by their column's type",
+            );
             hive.say(&["TimestampFormats"], |name, value| {
                 notes.different(name, value, "[[column]] type", "a timestamp is RFC 3339, `yyyy-MM-dd HH:mm:ss`, or epoch seconds or milliseconds; other forms are rejected with column and value: keep them as string");
             });
@@ -92,9 +115,25 @@ fn read_output(mut output: Settings, conversion: &mut Conversion, notes: &mut No
         if let Some(mut orc) = serializer.section("OrcSerDe") {
             notes.different(orc.name_of(), "ORC", "[parquet]", "Alluvium writes Parquet, and engines do not read both in one table: begin a new one, or replay the raw records into it");
             orc.say(
-                &["StripeSizeBytes", "BlockSizeBytes", "RowIndexStride", "EnablePadding", "PaddingTolerance", "Compression",
-                  "BloomFilterColumns", "BloomFilterFalsePositiveProbability", "DictionaryKeyThreshold", "FormatVersion"],
-                |name, value| notes.unsupported(name, value, "is a setting of ORC files; `bloom` and `sort` of the table spec are Parquet's"),
+                &[
+                    "StripeSizeBytes",
+                    "BlockSizeBytes",
+                    "RowIndexStride",
+                    "EnablePadding",
+                    "PaddingTolerance",
+                    "Compression",
+                    "BloomFilterColumns",
+                    "BloomFilterFalsePositiveProbability",
+                    "DictionaryKeyThreshold",
+                    "FormatVersion",
+                ],
+                |name, value| {
+                    notes.unsupported(
+                        name,
+                        value,
+                        "is a setting of ORC files; `bloom` and `sort` of the table spec are Parquet's",
+                    )
+                },
             );
             orc.finish(notes);
         }
@@ -114,7 +153,12 @@ fn read_parquet(mut parquet: Settings, conversion: &mut Conversion, notes: &mut 
                 _ => "none",
             };
             conversion.compression = Some(ours.to_string());
-            notes.same(&at, codec, "[parquet] compression", "the same codec; `zstd(1)` makes smaller files for less work");
+            notes.same(
+                &at,
+                codec,
+                "[parquet] compression",
+                "the same codec; `zstd(1)` makes smaller files for less work",
+            );
         }
         Some(other) => notes.block(&at, format!("is `{other}`: Firehose takes SNAPPY, GZIP and UNCOMPRESSED")),
     }
@@ -129,7 +173,12 @@ fn read_parquet(mut parquet: Settings, conversion: &mut Conversion, notes: &mut 
         notes.same(&at, dictionary.to_string(), "[parquet] dictionary", "dictionaries are written, or not, as here");
     }
     parquet.say(&["BlockSizeBytes"], |name, value| {
-        notes.different(name, value, "[parquet] row_group_rows", "a row group is counted in rows, not in bytes of HDFS blocks");
+        notes.different(
+            name,
+            value,
+            "[parquet] row_group_rows",
+            "a row group is counted in rows, not in bytes of HDFS blocks",
+        );
     });
     parquet.say(&["MaxPaddingBytes"], |name, value| {
         notes.different(name, value, "", "pads to HDFS blocks, which an object store has none of");

@@ -24,7 +24,11 @@ pub(super) fn stream(json: &Node) -> Result<Described, String> {
             ("DeliveryStreamName".to_string(), Node::Text("imported".into())),
             ("ExtendedS3DestinationConfiguration".to_string(), json.clone()),
         ]),
-        None if json.members().iter().any(|(name, _)| name.ends_with("Configuration") || name == "DeliveryStreamName") => {
+        None if json
+            .members()
+            .iter()
+            .any(|(name, _)| name.ends_with("Configuration") || name == "DeliveryStreamName") =>
+        {
             json.clone()
         }
         None => {
@@ -44,12 +48,15 @@ fn of_description(description: &Node) -> Node {
         match name.as_str() {
             "Source" => members.extend(node.members().iter().map(|(name, node)| (as_request(name), renamed(node)))),
             "Destinations" => {
-                let (first, others) = node.items().split_first().map_or((None, &[][..]), |(first, rest)| (Some(first), rest));
+                let (first, others) =
+                    node.items().split_first().map_or((None, &[][..]), |(first, rest)| (Some(first), rest));
                 for (name, node) in first.map(Node::members).unwrap_or_default() {
                     members.push((as_request(name), renamed(node)));
                 }
                 // A stream has one; should there be more, none of them is passed over.
-                members.extend(others.iter().enumerate().map(|(at, node)| (format!("Destinations[{}]", at + 1), node.clone())));
+                members.extend(
+                    others.iter().enumerate().map(|(at, node)| (format!("Destinations[{}]", at + 1), node.clone())),
+                );
             }
             "DeliveryStreamEncryptionConfiguration" => {
                 members.push(("DeliveryStreamEncryptionConfigurationInput".to_string(), node.clone()));

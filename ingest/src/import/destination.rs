@@ -16,13 +16,16 @@ const SECONDS_MAX: u64 = 900;
 
 /// Where the destination stands, and with it the stream but for its name and source.
 pub(super) fn read(settings: &mut Settings, notes: &mut Notes) -> Option<Stream> {
-    let (extended, plain) = (
-        settings.section("ExtendedS3DestinationConfiguration"),
-        settings.section("S3DestinationConfiguration"),
-    );
+    let (extended, plain) =
+        (settings.section("ExtendedS3DestinationConfiguration"), settings.section("S3DestinationConfiguration"));
     let mut s3 = match (extended, plain) {
         (Some(extended), Some(plain)) => {
-            notes.same(plain.name_of(), "", "", "the older form of the same destination, which the service tells beside it");
+            notes.same(
+                plain.name_of(),
+                "",
+                "",
+                "the older form of the same destination, which the service tells beside it",
+            );
             extended
         }
         (Some(extended), None) => extended,
@@ -34,7 +37,10 @@ pub(super) fn read(settings: &mut Settings, notes: &mut Notes) -> Option<Stream>
         }
         (None, None) => {
             if notes.problems.is_empty() {
-                notes.block("ExtendedS3DestinationConfiguration", "is missing: the stream has no S3 destination, and Alluvium writes to no other");
+                notes.block(
+                    "ExtendedS3DestinationConfiguration",
+                    "is missing: the stream has no S3 destination, and Alluvium writes to no other",
+                );
             }
             return None;
         }
@@ -129,8 +135,18 @@ fn buffering(s3: &mut Settings, large: bool, notes: &mut Notes) -> (u64, u64) {
     }
     notes.different(&at_size, size.to_string(), "[buffer] size", "counts bytes of the file as written, where Firehose counts the JSON that came in: files become larger; any size from 1 KiB may be written");
     match seconds {
-        0 => notes.different(&at_seconds, "0", "[buffer] age", "Firehose delivers within a few seconds; `age` is 1 s here, and may be 100 ms"),
-        seconds => notes.same(&at_seconds, seconds.to_string(), "[buffer] age, idle", "a buffer's oldest row waits so long at most, and is not cut earlier for being idle"),
+        0 => notes.different(
+            &at_seconds,
+            "0",
+            "[buffer] age",
+            "Firehose delivers within a few seconds; `age` is 1 s here, and may be 100 ms",
+        ),
+        seconds => notes.same(
+            &at_seconds,
+            seconds.to_string(),
+            "[buffer] age, idle",
+            "a buffer's oldest row waits so long at most, and is not cut earlier for being idle",
+        ),
     }
     hints.finish(notes);
     (size, seconds)
@@ -159,7 +175,11 @@ fn format(s3: &mut Settings, converts: bool, notes: &mut Notes) {
 pub(super) fn encryption_and_logs(settings: &mut Settings, place: &str, notes: &mut Notes) {
     settings.say(&["EncryptionConfiguration"], |name, value| match value.contains("NoEncryption") {
         true => notes.same(name, value, place, "objects are encrypted as the bucket says"),
-        false => notes.unsupported(name, value, "no KMS key is named with a PUT: make it the bucket's default encryption, and objects have it"),
+        false => notes.unsupported(
+            name,
+            value,
+            "no KMS key is named with a PUT: make it the bucket's default encryption, and objects have it",
+        ),
     });
     settings.say(&["CloudWatchLoggingOptions"], |name, value| match value.contains("Enabled: false") {
         true => notes.better(name, value, "", "logs go to stderr, rejects with reason and position to the errors output"),
@@ -173,10 +193,20 @@ fn backup(s3: &mut Settings, notes: &mut Notes) -> Option<BucketPlace> {
     let section = s3.section("S3BackupConfiguration");
     match (mode.as_deref(), section) {
         (Some("Enabled"), Some(mut section)) => {
-            notes.better(&at, "Enabled", "[lake] archive", "every record as it came, exactly once, with its position, for `alluvium replay`");
+            notes.better(
+                &at,
+                "Enabled",
+                "[lake] archive",
+                "every record as it came, exactly once, with its position, for `alluvium replay`",
+            );
             let bucket = bucket_of_backup(&mut section, notes);
             let prefix = section.text("Prefix", notes).unwrap_or_default();
-            notes.different(&section.name("Prefix"), &prefix, "[lake] archive", "folders below the text before the first expression are `date=` by the UTC day of arrival");
+            notes.different(
+                &section.name("Prefix"),
+                &prefix,
+                "[lake] archive",
+                "folders below the text before the first expression are `date=` by the UTC day of arrival",
+            );
             told_of_backup(&mut section, notes);
             section.finish(notes);
             Some(BucketPlace { bucket: bucket?, prefix })
@@ -204,7 +234,12 @@ fn bucket_of_backup(section: &mut Settings, notes: &mut Notes) -> Option<String>
 fn told_of_backup(section: &mut Settings, notes: &mut Notes) {
     role(section, notes);
     section.say(&["BufferingHints"], |name, value| {
-        notes.different(name, value, "[archive] size, age", "the archive's own limits hold: 32 MiB of compressed file, 300 s");
+        notes.different(
+            name,
+            value,
+            "[archive] size, age",
+            "the archive's own limits hold: 32 MiB of compressed file, 300 s",
+        );
     });
     section.say(&["CompressionFormat"], |name, value| {
         notes.different(name, value, "[lake] archive", "the archive is NDJSON in zstd");

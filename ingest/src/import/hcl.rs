@@ -32,13 +32,16 @@ impl<'v> File<'v> {
 
     /// The settings of each `resource "kind" "name"`, with its name.
     pub(super) fn described(&self, kind: &str, repeats: &dyn Fn(&str) -> bool) -> Vec<(String, Node)> {
-        let described = self.resources(kind).map(|(name, block)| (name.to_string(), self.settings(&block.body, repeats, 0)));
+        let described =
+            self.resources(kind).map(|(name, block)| (name.to_string(), self.settings(&block.body, repeats, 0)));
         described.collect()
     }
 
     fn resources<'b>(&'b self, kind: &'b str) -> impl Iterator<Item = (&'b str, &'b Block)> {
         self.body.blocks().filter_map(move |block| match block.labels.as_slice() {
-            [found, name] if block.ident.as_str() == "resource" && found.as_str() == kind => Some((name.as_str(), block)),
+            [found, name] if block.ident.as_str() == "resource" && found.as_str() == kind => {
+                Some((name.as_str(), block))
+            }
             _ => None,
         })
     }
@@ -221,7 +224,8 @@ fn compared(operator: &BinaryOperator, left: &Node, right: &Node) -> Option<Node
 /// Terraform's functions of texts that descriptions use.
 fn called(name: &str, args: &[Node]) -> Option<Node> {
     let text = |at: usize| args.get(at).and_then(Node::text);
-    let texts = |node: &Node| node.items().iter().map(|item| item.text().map(str::to_string)).collect::<Option<Vec<_>>>();
+    let texts =
+        |node: &Node| node.items().iter().map(|item| item.text().map(str::to_string)).collect::<Option<Vec<_>>>();
     let result = match (name, args.len()) {
         ("lower", 1) => text(0)?.to_lowercase(),
         ("upper", 1) => text(0)?.to_uppercase(),

@@ -41,6 +41,8 @@ enum Atom {
     /// A run of one letter in a java.time pattern.
     Time(String),
     Key(String),
+    /// Something that nobody can work out; it goes, and with it a folder that tells nothing else.
+    Random,
 }
 
 /// Where a prefix stands, for notes.
@@ -97,7 +99,12 @@ fn query_keys(place: &Place<'_>, notes: &mut Notes) -> Vec<(String, String)> {
     let mut keys = query.keys;
     for (name, program) in &mut keys {
         if let Some(pattern) = query::arrival_pattern(program) {
-            notes.better(at, program.as_str(), &format!("[keys] {name}"), "a key reads no clock: the record's arrival stands in for `now`, and a replay gives the same folders");
+            notes.better(
+                at,
+                program.as_str(),
+                &format!("[keys] {name}"),
+                "a key reads no clock: the record's arrival stands in for `now`, and a replay gives the same folders",
+            );
             *program = arrival(&pattern, &place.stream.zone_of_clock());
         }
     }
@@ -128,7 +135,9 @@ fn pieces(place: &Place<'_>, keys: &[(String, String)], notes: &mut Notes) -> Op
             return Some(vec![Piece::Timestamp("yyyy/MM/dd/HH/".into())]);
         }
         notes.different(&at, "(none)", "[keys]", "there is a query and no prefix, which Firehose refuses: each key became a `name=value` folder, in the query's order");
-        let folder = |(name, _): &(String, String)| [Piece::Text(format!("{name}=")), Piece::Query(name.clone()), Piece::Text("/".into())];
+        let folder = |(name, _): &(String, String)| {
+            [Piece::Text(format!("{name}=")), Piece::Query(name.clone()), Piece::Text("/".into())]
+        };
         return Some(keys.iter().flat_map(folder).collect());
     };
     let mut pieces = match prefix::parse(template) {
@@ -138,10 +147,20 @@ fn pieces(place: &Place<'_>, keys: &[(String, String)], notes: &mut Notes) -> Op
             return None;
         }
     };
-    notes.same(&at, template, "[lake] url, [keys], [[partition]]", "folders before the first expression are the table's place, the others its partitions");
+    notes.same(
+        &at,
+        template,
+        "[lake] url, [keys], [[partition]]",
+        "folders before the first expression are the table's place, the others its partitions",
+    );
     if let [Piece::Text(_)] = pieces.as_slice() {
         // The service appends these, and puts no slash in between.
-        notes.same(&at, template, "[keys]", "a prefix without an expression is followed by year, month, day and hour of arrival");
+        notes.same(
+            &at,
+            template,
+            "[keys]",
+            "a prefix without an expression is followed by year, month, day and hour of arrival",
+        );
         pieces.push(Piece::Timestamp("yyyy/MM/dd/HH/".into()));
     }
     told_of(&at, &pieces, place.stream, notes);
@@ -156,7 +175,10 @@ fn told_of(at: &str, pieces: &[Piece], stream: &Stream, notes: &mut Notes) {
         notes.unsupported(at, "!{firehose:random-string}", "is left out: a folder that nobody can work out cannot be looked for, and S3 parts prefixes by itself since 2018");
     }
     let text = stream.prefix.as_deref().unwrap_or_default();
-    if pieces.len() > 1 && !text.ends_with('/') && !matches!(pieces.last(), Some(Piece::Timestamp(pattern)) if pattern.ends_with('/')) {
+    if pieces.len() > 1
+        && !text.ends_with('/')
+        && !matches!(pieces.last(), Some(Piece::Timestamp(pattern)) if pattern.ends_with('/'))
+    {
         notes.different(at, text, "layout", "ends without a slash, so that Firehose glues the object's name to the last value and there is no folder to look into: a folder was made of it");
     }
 }
@@ -188,7 +210,8 @@ fn programs(
     let (mut missing, mut by_lambda) = (Vec::new(), Vec::new());
     for piece in pieces {
         let (Piece::Query(name) | Piece::Lambda(name)) = piece else { continue };
-        let of = |all: &[(String, String)]| all.iter().find(|(known, _)| known == name).map(|(_, program)| program.clone());
+        let of =
+            |all: &[(String, String)]| all.iter().find(|(known, _)| known == name).map(|(_, program)| program.clone());
         let from_query = if matches!(piece, Piece::Query(_)) { of(&keys) } else { None };
         match of(place.given).or(from_query) {
             Some(program) if of(&programs).is_none() => programs.push((name.clone(), program)),
@@ -211,7 +234,12 @@ fn programs(
     }
     for (name, program) in keys.iter().filter(|(name, _)| !programs.iter().any(|(known, _)| known == name)) {
         let setting = place.stream.query.as_ref().map_or(String::new(), |(_, at)| format!("{at} {name}"));
-        notes.different(&setting, program, "", "the prefix does not name this key, which Firehose refuses: no folder is made of it");
+        notes.different(
+            &setting,
+            program,
+            "",
+            "the prefix does not name this key, which Firehose refuses: no folder is made of it",
+        );
     }
     programs
 }
@@ -219,7 +247,7 @@ fn programs(
 /// The prefix's folders, each of its atoms; the last one also where no slash follows it.
 fn folders(pieces: &[Piece]) -> Vec<Vec<Atom>> {
     let mut folders: Vec<Vec<Atom>> = vec![Vec::new()];
-    let mut text = |folders: &mut Vec<Vec<Atom>>, text: &str| {
+    let text = |folders: &mut Vec<Vec<Atom>>, text: &str| {
         for (n, part) in text.split('/').enumerate() {
             if n > 0 {
                 folders.push(Vec::new());
@@ -246,12 +274,17 @@ fn folders(pieces: &[Piece]) -> Vec<Vec<Atom>> {
             Piece::Query(name) | Piece::Lambda(name) => {
                 folders.last_mut().expect("there is one").push(Atom::Key(name.clone()));
             }
-            Piece::Random | Piece::ErrorType => {}
+            Piece::Random => folders.last_mut().expect("there is one").push(Atom::Random),
+            Piece::ErrorType => {}
         }
     }
     if folders.last().is_some_and(Vec::is_empty) {
         folders.pop();
     }
+    folders.retain(|folder| {
+        !folder.contains(&Atom::Random) || folder.iter().any(|atom| matches!(atom, Atom::Time(_) | Atom::Key(_)))
+    });
+    folders.iter_mut().for_each(|folder| folder.retain(|atom| *atom != Atom::Random));
     folders.into_iter().map(joined_times).collect()
 }
 
@@ -331,7 +364,7 @@ fn partitions(folders: &[Vec<Atom>], programs: &[(String, String)], zone: &str) 
         };
         for atom in folder {
             let (name, program) = match atom {
-                Atom::Text(_) => continue,
+                Atom::Text(_) | Atom::Random => continue,
                 Atom::Time(pattern) => (time_name(pattern), arrival(pattern, zone)),
                 Atom::Key(key) => {
                     let program = programs.iter().find(|(known, _)| known == key).map(|(_, program)| program.clone());
@@ -350,10 +383,14 @@ fn partitions(folders: &[Vec<Atom>], programs: &[(String, String)], zone: &str) 
 fn named_as_in_glue(partitions: &mut [Partition], glue: &GlueTable, notes: &mut Notes) {
     let at = format!("{}.{} partition keys", glue.database, glue.name);
     let names: Vec<String> = glue.partitions.iter().map(|key| plain(&key.name)).collect();
-    let fits = |(partition, name): (&Partition, &String)| partition.hive.as_ref().is_none_or(|hive| plain(hive) == *name);
+    let fits =
+        |(partition, name): (&Partition, &String)| partition.hive.as_ref().is_none_or(|hive| plain(hive) == *name);
     let ours: Vec<&str> = partitions.iter().map(|partition| partition.name.as_str()).collect();
     if names.len() != partitions.len() || !partitions.iter().zip(&names).all(fits) {
-        let why = format!("the prefix has other folders, {}: its own names were taken, and the catalog's table does not fit what Firehose writes either", ours.join("/"));
+        let why = format!(
+            "the prefix has other folders, {}: its own names were taken, and the catalog's table does not fit what Firehose writes either",
+            ours.join("/")
+        );
         notes.different(&at, names.join("/"), "[[partition]]", why);
         return;
     }
@@ -412,7 +449,9 @@ fn laid_out(
         notes.block(&at, "holds no key and no time: a table has at least one partition column");
         return None;
     }
-    if partitions.iter().all(|p| p.hive.as_deref() == Some(p.name.as_str()) && !p.slashes) && folders.len() == partitions.len() {
+    if partitions.iter().all(|p| p.hive.as_deref() == Some(p.name.as_str()) && !p.slashes)
+        && folders.len() == partitions.len()
+    {
         notes.different(&at, "", "name=value folders", "`/ : = % # ? * \" ' \\ { [ ] ^` and control characters of a value are escaped as Hive does (`%2F`), so that no value leaves its folder; Firehose writes them as they are");
         return Some(None);
     }

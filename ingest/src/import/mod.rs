@@ -167,7 +167,9 @@ fn chosen(described: &Described, wanted: Option<&str>) -> Result<(String, Node),
     match (wanted, described.streams.as_slice()) {
         (None, [one]) => Ok(one.clone()),
         (None, _) => Err(format!("describes {} streams: name one with --resource: {}", names.len(), names.join(", "))),
-        (Some(wanted), _) => of(wanted).ok_or_else(|| format!("describes no stream `{wanted}`: it has {}", names.join(", "))),
+        (Some(wanted), _) => {
+            of(wanted).ok_or_else(|| format!("describes no stream `{wanted}`: it has {}", names.join(", ")))
+        }
     }
 }
 
@@ -183,7 +185,8 @@ fn import_one(
     if stream.name.is_empty() {
         stream.name = name.to_string();
     }
-    let of_stream = |table: &&GlueTable| stream.conversion.as_ref().is_some_and(|conversion| table.name == conversion.table);
+    let of_stream =
+        |table: &&GlueTable| stream.conversion.as_ref().is_some_and(|conversion| table.name == conversion.table);
     let glue = wanted.glue.as_ref().or_else(|| tables.iter().find(of_stream));
     let layout = layout::of(&layout::Place { stream: &stream, given: &wanted.keys, glue }, notes)?;
     config::check_keys(&layout, &stream, notes);
@@ -205,13 +208,22 @@ fn import_one(
     let table_file = format!("{table_name}.toml");
     let config = config::text_of(&stream, &layout, &places, &table_file, about);
     let (_, problems) = typed::read(&config, CONFIG, Path::new("/"), &|_| None);
-    problems.into_iter().for_each(|problem| notes.block(CONFIG, format!("what was made of the description is refused: {}", problem.message)));
+    problems.into_iter().for_each(|problem| {
+        notes.block(CONFIG, format!("what was made of the description is refused: {}", problem.message))
+    });
     notes.problems.is_empty().then(|| Imported { stream: stream.name, config, table_file, table, findings: Vec::new() })
 }
 
 fn told_of_location(location: &str, table: &str, notes: &mut Notes) {
     match location.trim_end_matches('/') == table.trim_end_matches('/') {
         true => notes.same("StorageDescriptor.Location", location, "location", "where the table lies"),
-        false => notes.different("StorageDescriptor.Location", location, "location", format!("the prefix writes to {table}, and so does this: the catalog's table has to be told (`alluvium ddl`)")),
+        false => notes.different(
+            "StorageDescriptor.Location",
+            location,
+            "location",
+            format!(
+                "the prefix writes to {table}, and so does this: the catalog's table has to be told (`alluvium ddl`)"
+            ),
+        ),
     }
 }

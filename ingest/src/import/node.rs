@@ -78,7 +78,8 @@ impl Node {
             Node::Unknown(written) => written.clone(),
             Node::List(items) => format!("[{}]", items.iter().map(Node::shown).collect::<Vec<_>>().join(", ")),
             Node::Map(members) => {
-                let members: Vec<String> = members.iter().map(|(name, node)| format!("{name}: {}", node.shown())).collect();
+                let members: Vec<String> =
+                    members.iter().map(|(name, node)| format!("{name}: {}", node.shown())).collect();
                 format!("{{{}}}", members.join(", "))
             }
             scalar => scalar.text().unwrap_or_default().to_string(),
@@ -142,7 +143,10 @@ impl Settings {
         let full = self.name(name);
         match self.take(name)? {
             Node::Unknown(written) => {
-                notes.block(&full, format!("is `{written}`, which the description does not hold: write --var '{written}=...'"));
+                notes.block(
+                    &full,
+                    format!("is `{written}`, which the description does not hold: write --var '{written}=...'"),
+                );
                 None
             }
             node => {
@@ -224,6 +228,8 @@ fn leaves(path: &str, node: &Node, notes: &mut Notes, depth: usize) {
         Node::Map(members) if !members.is_empty() && depth < DEPTH_MAX => {
             members.iter().for_each(|(name, node)| leaves(&format!("{path}.{name}"), node, notes, depth + 1));
         }
-        node => notes.unsupported(path, node.shown(), "no such setting is known to this importer: nothing was made of it"),
+        node => {
+            notes.unsupported(path, node.shown(), "no such setting is known to this importer: nothing was made of it")
+        }
     }
 }

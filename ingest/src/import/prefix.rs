@@ -61,7 +61,9 @@ fn expression_of(expression: &str) -> Result<Piece, String> {
         },
         ("firehose", "random-string") => Ok(Piece::Random),
         ("firehose", "error-output-type") => Ok(Piece::ErrorType),
-        ("firehose", other) => Err(format!("has `!{{firehose:{other}}}`, which is neither random-string nor error-output-type")),
+        ("firehose", other) => {
+            Err(format!("has `!{{firehose:{other}}}`, which is neither random-string nor error-output-type"))
+        }
         ("partitionKeyFromQuery", _) => named(Piece::Query),
         ("partitionKeyFromLambda", _) => named(Piece::Lambda),
         (other, _) => Err(format!("has the namespace `{other}`, which is an invalid keyword to Firehose")),

@@ -67,7 +67,12 @@ fn read_one(kind: &str, at: &str, parameters: &Parameters, found: &mut Processin
         }
         "Decompression" => {
             known = &["CompressionFormat"];
-            notes.better(at, kind, "[decode] decompress", "records that begin as gzip or zstd does are decompressed, and others taken as they are");
+            notes.better(
+                at,
+                kind,
+                "[decode] decompress",
+                "records that begin as gzip or zstd does are decompressed, and others taken as they are",
+            );
         }
         "CloudWatchLogProcessing" => {
             known = &["DataMessageExtraction"];
@@ -79,10 +84,15 @@ fn read_one(kind: &str, at: &str, parameters: &Parameters, found: &mut Processin
             notes.unsupported(at, format!("Lambda {arn}"), "Alluvium calls no function on the way: records are taken as they are put. What it adds has to be put by the producers or worked out in [keys]; what it drops has to stay away");
             found.lambda = Some(arn.to_string());
         }
-        other => notes.block(at, format!("is a processor `{other}`, which is not known: what it does to records cannot be told")),
+        other => notes
+            .block(at, format!("is a processor `{other}`, which is not known: what it does to records cannot be told")),
     }
     for (name, value, at) in parameters.iter().filter(|(name, ..)| !known.contains(&name.as_str())) {
-        notes.unsupported(at, format!("{name} = {value}"), "no such parameter is known to this importer: nothing was made of it");
+        notes.unsupported(
+            at,
+            format!("{name} = {value}"),
+            "no such parameter is known to this importer: nothing was made of it",
+        );
     }
 }
 
@@ -90,7 +100,12 @@ fn extraction(at: &str, parameters: &Parameters, found: &mut Processing, notes: 
     for (name, value, at) in parameters {
         match name.as_str() {
             "JsonParsingEngine" if value == "JQ-1.6" => {
-                notes.same(at, value, "[decode] jq_compat", "programs answer as jq 1.6 does; docs/import.md tells what still differs");
+                notes.same(
+                    at,
+                    value,
+                    "[decode] jq_compat",
+                    "programs answer as jq 1.6 does; docs/import.md tells what still differs",
+                );
             }
             "JsonParsingEngine" => notes.block(at, format!("is `{value}`: Firehose takes JQ-1.6 alone")),
             "MetadataExtractionQuery" if found.query.is_some() => {

@@ -27,7 +27,7 @@ pub fn parse(text: &str) -> Result<Query, String> {
     }
     let double = doubled(text)?;
     if double != text {
-        repairs.push("jq 1.6 knows no strings in single quotes: they were read as in double quotes".to_string());
+        repairs.push("jq 1.6 knows no strings in single quotes, so that Firehose fails every record: they were read as in double quotes".to_string());
     }
     let (input, object) = object_of(&double)?;
     let mut query = Query { keys: Vec::new(), repairs };
@@ -77,7 +77,9 @@ fn member_of(member: &str) -> Result<(String, String), String> {
         quoted if quoted.starts_with('"') => {
             serde_json::from_str(quoted).map_err(|_| format!("has the name {quoted}, which is no plain text"))?
         }
-        plain if !plain.is_empty() && plain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') => plain.to_string(),
+        plain if !plain.is_empty() && plain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') => {
+            plain.to_string()
+        }
         other => return Err(format!("has the name `{other}`, which is worked out: write a plain one")),
     };
     match program {
@@ -112,7 +114,9 @@ fn split(text: &str, separator: char) -> Result<Vec<&str>, String> {
                 at = text[at..].find('\n').map_or(text.len(), |n| at + n);
                 continue;
             }
-            '(' | '[' | '{' if open.len() >= DEPTH_MAX => return Err(format!("nests deeper than {DEPTH_MAX} brackets")),
+            '(' | '[' | '{' if open.len() >= DEPTH_MAX => {
+                return Err(format!("nests deeper than {DEPTH_MAX} brackets"));
+            }
             '(' => open.push(')'),
             '[' => open.push(']'),
             '{' => open.push('}'),
@@ -269,14 +273,18 @@ mod tests {
             pairs(&[("YYYY", r#"(.ts/1000) | strftime("%Y")"#), ("k", "(.a) + (.b)")])
         );
         assert_eq!(
-            keys(r#"{a: .t | sub("(?<x>.*)\\..*Z"; "\(.x + "}")Z"), b: (if .a == "," then {c: 1} else [1,2] end)}"#)[1].1,
+            keys(r#"{a: .t | sub("(?<x>.*)\\..*Z"; "\(.x + "}")Z"), b: (if .a == "," then {c: 1} else [1,2] end)}"#)[1]
+                .1,
             r#"if .a == "," then {c: 1} else [1,2] end"#
         );
     }
 
     #[test]
     fn what_stands_before_the_object_stands_before_each_key() {
-        assert_eq!(keys("(.payload // .) | {a: .x, b: .y|.z}"), pairs(&[("a", "(.payload // .) | .x"), ("b", "(.payload // .) | .y|.z")]));
+        assert_eq!(
+            keys("(.payload // .) | {a: .x, b: .y|.z}"),
+            pairs(&[("a", "(.payload // .) | .x"), ("b", "(.payload // .) | .y|.z")])
+        );
     }
 
     #[test]

@@ -10,7 +10,10 @@ use super::node::{Node, Settings};
 pub(super) enum Source {
     /// `PutRecord` and `PutRecordBatch`.
     Direct,
-    Kinesis { stream: String, region: Option<String> },
+    Kinesis {
+        stream: String,
+        region: Option<String>,
+    },
 }
 
 /// Records that hold several documents.
@@ -71,21 +74,38 @@ const NAME_MAX: usize = 64;
 
 /// Sources and destinations that are another product's.
 const NOT_READ: &[(&str, &str)] = &[
-    ("MSKSourceConfiguration", "the stream reads Kafka (MSK): Alluvium reads Kinesis data streams, HTTP and stored objects"),
-    ("DatabaseSourceConfiguration", "the stream reads a database's changes: Alluvium reads Kinesis data streams, HTTP and stored objects"),
-    ("RedshiftDestinationConfiguration", "the stream delivers to Redshift: Alluvium writes Parquet to S3, which Redshift Spectrum or COPY can read"),
+    (
+        "MSKSourceConfiguration",
+        "the stream reads Kafka (MSK): Alluvium reads Kinesis data streams, HTTP and stored objects",
+    ),
+    (
+        "DatabaseSourceConfiguration",
+        "the stream reads a database's changes: Alluvium reads Kinesis data streams, HTTP and stored objects",
+    ),
+    (
+        "RedshiftDestinationConfiguration",
+        "the stream delivers to Redshift: Alluvium writes Parquet to S3, which Redshift Spectrum or COPY can read",
+    ),
     ("ElasticsearchDestinationConfiguration", "the stream delivers to Elasticsearch: Alluvium writes Parquet to S3"),
-    ("AmazonopensearchserviceDestinationConfiguration", "the stream delivers to OpenSearch: Alluvium writes Parquet to S3"),
-    ("AmazonOpenSearchServerlessDestinationConfiguration", "the stream delivers to OpenSearch: Alluvium writes Parquet to S3"),
+    (
+        "AmazonopensearchserviceDestinationConfiguration",
+        "the stream delivers to OpenSearch: Alluvium writes Parquet to S3",
+    ),
+    (
+        "AmazonOpenSearchServerlessDestinationConfiguration",
+        "the stream delivers to OpenSearch: Alluvium writes Parquet to S3",
+    ),
     ("SplunkDestinationConfiguration", "the stream delivers to Splunk: Alluvium writes Parquet to S3"),
     ("HttpEndpointDestinationConfiguration", "the stream delivers to an HTTP endpoint: Alluvium writes Parquet to S3"),
     ("SnowflakeDestinationConfiguration", "the stream delivers to Snowflake: Alluvium writes Parquet to S3"),
-    ("IcebergDestinationConfiguration", "the stream writes an Iceberg table: Alluvium writes plain Hive tables of Parquet"),
+    (
+        "IcebergDestinationConfiguration",
+        "the stream writes an Iceberg table: Alluvium writes plain Hive tables of Parquet",
+    ),
 ];
 
 /// What `DescribeDeliveryStream` tells beside settings.
-const STATE: [&str; 9] = [
-    "DeliveryStreamARN",
+const STATE: [&str; 8] = [
     "DeliveryStreamStatus",
     "FailureDescription",
     "VersionId",
@@ -102,11 +122,22 @@ pub(super) fn read(node: Node, notes: &mut Notes) -> Option<Stream> {
     let name = settings.text("DeliveryStreamName", notes).unwrap_or_else(|| "imported".to_string());
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
     if !(1..=NAME_MAX).contains(&name.len()) || !name.bytes().all(plain) {
-        notes.block("DeliveryStreamName", format!("is `{}`: a name has 1 to {NAME_MAX} letters, digits, `_`, `.` and `-`", super::node::shorten(&name)));
+        notes.block(
+            "DeliveryStreamName",
+            format!(
+                "is `{}`: a name has 1 to {NAME_MAX} letters, digits, `_`, `.` and `-`",
+                super::node::shorten(&name)
+            ),
+        );
     }
     notes.same("DeliveryStreamName", &name, "", "names the stream; files are named after writer and cut, not after it");
-    let region = settings.take("DeliveryStreamARN").and_then(|node| region_of(node.text()?));
-    settings.say(&STATE, |name, value| notes.same(name, value, "", "tells of the stream's state; there is nothing to set"));
+    let mut region = None;
+    settings.say(&["DeliveryStreamARN"], |name, arn| {
+        region = region_of(&arn);
+        notes.same(name, arn, "[lake] region", "tells the stream's account and region");
+    });
+    settings
+        .say(&STATE, |name, value| notes.same(name, value, "", "tells of the stream's state; there is nothing to set"));
     for (name, why) in NOT_READ {
         if settings.has(name) {
             settings.take(name);
@@ -124,12 +155,20 @@ fn source(settings: &mut Settings, notes: &mut Notes) -> Source {
     let kind = settings.text("DeliveryStreamType", notes);
     let Some(mut kinesis) = settings.section("KinesisStreamSourceConfiguration") else {
         if kind.as_deref() == Some("KinesisStreamAsSource") {
-            notes.block("KinesisStreamSourceConfiguration", "is missing, and the stream's type says that it reads Kinesis");
+            notes.block(
+                "KinesisStreamSourceConfiguration",
+                "is missing, and the stream's type says that it reads Kinesis",
+            );
         }
         let becomes = "[source.intake]";
         notes.better("DeliveryStreamType", kind.as_deref().unwrap_or("DirectPut"), becomes, "PutRecord and PutRecordBatch are answered at an endpoint of your own, when the records are on disk in its journal");
         if let Some(direct) = settings.take("DirectPutSourceConfiguration") {
-            notes.different("DirectPutSourceConfiguration", direct.shown(), "", "a hint for scaling Firehose; [source.intake] has limits of its own");
+            notes.different(
+                "DirectPutSourceConfiguration",
+                direct.shown(),
+                "",
+                "a hint for scaling Firehose; [source.intake] has limits of its own",
+            );
         }
         return Source::Direct;
     };
@@ -169,10 +208,20 @@ fn told_and_left(settings: &mut Settings, notes: &mut Notes) {
         let off = value.contains("DISABLED") || value.contains("Enabled: false");
         match off {
             true => notes.same(name, value, "", "records at rest in the stream are not encrypted by it"),
-            false => notes.different(name, value, "", "Firehose encrypts what it buffers; the journal is files on your disk: encrypt the volume"),
+            false => notes.different(
+                name,
+                value,
+                "",
+                "Firehose encrypts what it buffers; the journal is files on your disk: encrypt the volume",
+            ),
         }
     });
     settings.say(&["Tags", "TagsAll"], |name, value| {
-        notes.different(name, value, "", "there is no delivery stream left to tag; tag the task, the bucket and the table");
+        notes.different(
+            name,
+            value,
+            "",
+            "there is no delivery stream left to tag; tag the task, the bucket and the table",
+        );
     });
 }

@@ -35,9 +35,12 @@ pub(super) fn spec(wanted: &Wanted<'_>, notes: &mut Notes) -> Option<(String, St
     let first = |texts: [&str; 2]| texts.into_iter().find(|text| !text.is_empty()).map(plain);
     let in_glue = |of: fn(&GlueTable) -> &str| wanted.glue.map(of).unwrap_or_default();
     let name = first([in_glue(|glue| &glue.name), &conversion.table]).unwrap_or_else(|| plain(wanted.name));
-    let database = first([in_glue(|glue| &glue.database), &conversion.database]).unwrap_or_else(|| "default".to_string());
+    let database =
+        first([in_glue(|glue| &glue.database), &conversion.database]).unwrap_or_else(|| "default".to_string());
     let mut head = format!("version = 1\nname = {}\ndatabase = {}\n", quoted(&name), quoted(&database));
-    if let Some(comment) = wanted.glue.and_then(|glue| glue.comment.as_deref()).filter(|c| !c.chars().any(char::is_control)) {
+    if let Some(comment) =
+        wanted.glue.and_then(|glue| glue.comment.as_deref()).filter(|c| !c.chars().any(char::is_control))
+    {
         head += &format!("comment = {}\n", quoted(comment));
     }
     head += &format!("location = {}\n", quoted(wanted.location));
@@ -54,7 +57,12 @@ pub(super) fn spec(wanted: &Wanted<'_>, notes: &mut Notes) -> Option<(String, St
                 notes.same("projection.*", rules.join("; "), "[[partition]] projection", "the same values are looked for, and what lies outside of them is rejected instead of being written where no query sees it");
                 return Some((name, text(Some(rules))));
             }
-            Some(why) => notes.different("projection.*", rules.join("; "), "", format!("was left out, since it does not hold for what is written: {why}")),
+            Some(why) => notes.different(
+                "projection.*",
+                rules.join("; "),
+                "",
+                format!("was left out, since it does not hold for what is written: {why}"),
+            ),
         }
     }
     let text = text(None);
@@ -95,7 +103,11 @@ fn columns(wanted: &Wanted<'_>, conversion: &Conversion, notes: &mut Notes) -> S
     names.extend(RESERVED_COLUMNS);
     for column in &glue.columns {
         if names.contains(&column.name.as_str()) || check_name(&column.name).is_err() {
-            notes.unsupported(&column.name, &column.data_type, "this column was left out: its name is a partition column's, or one that a spec cannot have");
+            notes.unsupported(
+                &column.name,
+                &column.data_type,
+                "this column was left out: its name is a partition column's, or one that a spec cannot have",
+            );
             continue;
         }
         names.push(&column.name);
@@ -125,7 +137,12 @@ fn type_of(column: &GlueColumn, notes: &mut Notes) -> String {
     let text = given.starts_with("varchar(") || given.starts_with("char(");
     match text {
         true => notes.same(&column.name, given, "string", "text; its length is not looked at"),
-        false => notes.different(&column.name, given, "string", "this type is none of a spec's (docs/config.md): it became text, and may be written anew in the spec"),
+        false => notes.different(
+            &column.name,
+            given,
+            "string",
+            "this type is none of a spec's (docs/config.md): it became text, and may be written anew in the spec",
+        ),
     }
     "string".to_string()
 }
@@ -148,9 +165,15 @@ fn rules(layout: &Layout, glue: &GlueTable, notes: &mut Notes) -> Option<Vec<Str
     for (name, value) in &glue.parameters {
         let told = name.starts_with("projection.") || ["classification", "EXTERNAL"].contains(&name.as_str());
         match name.as_str() {
-            "storage.location.template" => notes.different(name, value, "layout", "is generated from the spec's layout, where it has one"),
+            "storage.location.template" => {
+                notes.different(name, value, "layout", "is generated from the spec's layout, where it has one")
+            }
             _ if told => {}
-            _ => notes.unsupported(name, value, "a parameter of the catalog's table: `[properties]` of the spec sets such"),
+            _ => notes.unsupported(
+                name,
+                value,
+                "a parameter of the catalog's table: `[properties]` of the spec sets such",
+            ),
         }
     }
     if parameter("projection.enabled").is_none_or(|enabled| !enabled.eq_ignore_ascii_case("true")) {
@@ -171,7 +194,11 @@ fn rules(layout: &Layout, glue: &GlueTable, notes: &mut Notes) -> Option<Vec<Str
             "date" => {
                 let interval = of("interval").map(|v| format!(", interval = {v}")).unwrap_or_default();
                 let unit = of("interval.unit").map(|v| format!(", unit = {}", quoted(&v))).unwrap_or_default();
-                format!("{{ type = \"date\", format = {}, range = {}{interval}{unit} }}", quoted(&of("format")?), quoted(&of("range")?))
+                format!(
+                    "{{ type = \"date\", format = {}, range = {}{interval}{unit} }}",
+                    quoted(&of("format")?),
+                    quoted(&of("range")?)
+                )
             }
             "injected" => "{ type = \"injected\" }".to_string(),
             _ => return None,

@@ -13,7 +13,8 @@ fn source(name: &str) -> String {
 
 fn import_of(name: &str, wanted: &Wanted) -> Result<Imported, Failure> {
     let text = source(name);
-    let described = described(&text, Format::of(name, &text), &wanted.variables).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let described =
+        described(&text, Format::of(name, &text), &wanted.variables).unwrap_or_else(|e| panic!("{name}: {e}"));
     import(described, wanted, name)
 }
 
@@ -67,14 +68,17 @@ fn terraform_is_worked_out_within_its_file() {
         ],
     );
     assert!(!imported.table.contains("layout"));
-    assert_eq!(finding(&imported, "tags").verdict, Verdict::Different);
+    assert_eq!(finding(&imported, "Tags").verdict, Verdict::Different);
 }
 
 #[test]
 fn cloudformation_functions_are_worked_out() {
-    let Err(Failure::Refused(refused)) = import_of("template.yaml", &with(&[])) else { panic!("the stack's name is open") };
+    let Err(Failure::Refused(refused)) = import_of("template.yaml", &with(&[])) else {
+        panic!("the stack's name is open")
+    };
     assert!(refused.problems[0].why.contains("write --var 'AWS::StackName=...'"), "{refused:#?}");
-    let imported = import_of("template.yaml", &with(&[("AWS::StackName", "acme")])).unwrap_or_else(|e| panic!("{e:#?}"));
+    let imported =
+        import_of("template.yaml", &with(&[("AWS::StackName", "acme")])).unwrap_or_else(|e| panic!("{e:#?}"));
     assert_eq!(imported.stream, "acme-events");
     has_lines(
         &imported.config,
@@ -95,7 +99,8 @@ fn cloudformation_functions_are_worked_out() {
 #[test]
 fn the_apis_answer_with_its_table() {
     let glue = glue_table(&source("glue_table.json")).expect("a table");
-    let imported = import_of("describe.json", &Wanted { glue: Some(glue), ..with(&[]) }).unwrap_or_else(|e| panic!("{e:#?}"));
+    let imported =
+        import_of("describe.json", &Wanted { glue: Some(glue), ..with(&[]) }).unwrap_or_else(|e| panic!("{e:#?}"));
     has_lines(
         &imported.config,
         &[
@@ -162,7 +167,9 @@ fn leaves(path: &str, node: &Node, out: &mut Vec<String>) {
     let below = |name: &str| if path.is_empty() { name.to_string() } else { format!("{path}.{name}") };
     match node {
         Node::Map(members) => members.iter().for_each(|(name, node)| leaves(&below(name), node, out)),
-        Node::List(items) => items.iter().enumerate().for_each(|(at, node)| leaves(&format!("{path}[{at}]"), node, out)),
+        Node::List(items) => {
+            items.iter().enumerate().for_each(|(at, node)| leaves(&format!("{path}[{at}]"), node, out))
+        }
         _ => out.push(path.to_string()),
     }
 }
@@ -171,7 +178,9 @@ fn refusals(s3: serde_json::Value) -> Vec<String> {
     let json = serde_json::json!({"DeliveryStreamName": "s", "ExtendedS3DestinationConfiguration": s3});
     let described = describe::stream(&Node::from_json(&json)).expect("a stream");
     match import(described, &with(&[]), "test") {
-        Err(Failure::Refused(refused)) => refused.problems.into_iter().map(|p| format!("{}: {}", p.setting, p.why)).collect(),
+        Err(Failure::Refused(refused)) => {
+            refused.problems.into_iter().map(|p| format!("{}: {}", p.setting, p.why)).collect()
+        }
         other => panic!("{other:#?}"),
     }
 }

@@ -63,7 +63,9 @@ impl Build {
                 self.nodes += count(&node);
                 self.add(node, 0)
             }
-            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => Ok(()),
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {
+                Ok(())
+            }
         }
     }
 
@@ -144,8 +146,10 @@ mod tests {
 
     #[test]
     fn short_functions_are_written_out() {
-        let node = parse("A: !Sub 'x-${AWS::Region}'\nB: !GetAtt Bucket.Arn\nC: !Ref X\nD: !Join ['', [a, !Ref Y]]\nE: 5\nF: '5'\n")
-            .expect("YAML");
+        let node = parse(
+            "A: !Sub 'x-${AWS::Region}'\nB: !GetAtt Bucket.Arn\nC: !Ref X\nD: !Join ['', [a, !Ref Y]]\nE: 5\nF: '5'\n",
+        )
+        .expect("YAML");
         assert_eq!(node.get("A").and_then(|n| n.get("Fn::Sub")).and_then(Node::text), Some("x-${AWS::Region}"));
         let parts = node.get("B").and_then(|n| n.get("Fn::GetAtt")).expect("a function").items();
         assert_eq!(parts.iter().filter_map(Node::text).collect::<Vec<_>>(), ["Bucket", "Arn"]);

@@ -96,12 +96,14 @@ fn parts(pattern: &str) -> Result<Vec<Part>, String> {
     let mut rest = pattern;
     while let Some(first) = rest.chars().next() {
         if first == '\'' {
-            let (text, behind) = quoted(rest).ok_or_else(|| format!("pattern `{pattern}` has a `'` without its other one"))?;
+            let (text, behind) =
+                quoted(rest).ok_or_else(|| format!("pattern `{pattern}` has a `'` without its other one"))?;
             parts.push(Part::Text(text));
             rest = behind;
             continue;
         }
-        let same = |c: char| if first.is_ascii_alphabetic() { c == first } else { !c.is_ascii_alphabetic() && c != '\'' };
+        let same =
+            |c: char| if first.is_ascii_alphabetic() { c == first } else { !c.is_ascii_alphabetic() && c != '\'' };
         let end = rest.find(|c| !same(c)).unwrap_or(rest.len());
         let run = &rest[..end];
         rest = &rest[end..];

@@ -353,7 +353,13 @@ impl Key {
         text.ok_or_else(|| self.reject(Reason::KeyError, "tells when the record arrived, and that is not known here"))
     }
 
-    fn interpret(&self, scanned: Scanned<'_, '_>, budget: &Budget, run: &Run, value: &mut String) -> Result<(), Reject> {
+    fn interpret(
+        &self,
+        scanned: Scanned<'_, '_>,
+        budget: &Budget,
+        run: &Run,
+        value: &mut String,
+    ) -> Result<(), Reject> {
         let input = match run {
             Run::Native(_) | Run::Arrived(_) => Value::Null,
             Run::Projected(places) => project(scanned, places),
@@ -459,7 +465,9 @@ fn interpreted<'a>(mut outputs: Vec<Result<Value, String>>) -> Output<'a> {
 /// All outputs of a program as JSON, as the jq command prints them, or what stopped it after the outputs so far.
 #[cfg(test)]
 fn run_program(program: &str, compat: JqCompat, input: &str, steps: u64) -> (Vec<String>, Option<String>) {
-    if compat == JqCompat::V16 && let Err(reject) = scan::whole_surrogates(input) {
+    if compat == JqCompat::V16
+        && let Err(reject) = scan::whole_surrogates(input)
+    {
         return (Vec::new(), Some(reject.message));
     }
     number::with_doubles(compat == JqCompat::V16, || run_by_jaq(program, compat, input, steps))

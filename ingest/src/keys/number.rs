@@ -52,8 +52,8 @@ impl Num {
     /// A number written as JSON (checked by whoever calls).
     pub(crate) fn parse(text: &str) -> Num {
         if are_doubles() {
-            let value: f64 = text.parse().unwrap_or(f64::NAN);
-            return Num::from_f64(value.clamp(f64::MIN, f64::MAX));
+            // What is too large is infinite in sums, and the largest double as text.
+            return Num::from_f64(text.parse().unwrap_or(f64::NAN));
         }
         if let Ok(value) = text.parse::<i64>() {
             return Num::Int(i128::from(value));
@@ -221,7 +221,10 @@ fn float_text(value: f64) -> String {
     let scientific = format!("{:e}", value.abs());
     let (mantissa, exponent) = scientific.split_once('e').expect("`{:e}` writes an exponent");
     let exponent: i32 = exponent.parse().expect("`{:e}` writes an integer exponent");
-    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    let mut digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    if are_doubles() {
+        half_to_even(value, &mut digits);
+    }
     let point = exponent + 1;
     let sign = if value.is_sign_negative() { "-" } else { "" };
     if point <= -4 || point > digits.len() as i32 + 15 {
@@ -237,6 +240,21 @@ fn float_text(value: f64) -> String {
         return format!("{sign}{digits}{}", "0".repeat(point - digits.len()));
     }
     format!("{sign}{}.{}", &digits[..point], &digits[point..])
+}
+
+/// Where two texts of one length are equally near to a double, Rust takes the greater and Gay the even one.
+fn half_to_even(value: f64, digits: &mut String) {
+    /// More digits than a double half-way between two shortest texts has.
+    const EXACT: usize = 40;
+    let exact: String =
+        format!("{:.EXACT$e}", value.abs()).chars().take_while(|c| *c != 'e').filter(char::is_ascii_digit).collect();
+    let Some(odd) = digits.pop() else { return };
+    let even = if (odd as u8).is_multiple_of(2) { odd } else { char::from(odd as u8 - 1) };
+    let rest = exact
+        .strip_prefix(digits.as_str())
+        .and_then(|rest| rest.strip_prefix(even))
+        .and_then(|rest| rest.strip_prefix('5'));
+    digits.push(if rest.is_some_and(|rest| rest.bytes().all(|b| b == b'0')) { even } else { odd });
 }
 
 #[cfg(test)]
@@ -283,6 +301,8 @@ mod tests {
             ("100000000000000000000", "1e+20"),
             ("1e1000", "1.7976931348623157e+308"),
             ("0.00001", "1e-05"),
+            ("2044316615246285.25", "2044316615246285.2"),
+            ("2044316615246285.75", "2044316615246285.8"),
         ] {
             assert_eq!(with_doubles(true, || Num::parse(written).text()), text, "{written}");
         }

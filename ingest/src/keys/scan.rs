@@ -118,7 +118,8 @@ pub(crate) fn whole_surrogates(record: &str) -> Result<(), Reject> {
         at += match (unit(at), unit(at + 6)) {
             (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => 12,
             (Some(0xD800..=0xDBFF), _) => {
-                let message = format!("record is not json to jq 1.6: the first half of a pair of surrogates alone at byte {at}");
+                let message =
+                    format!("record is not json to jq 1.6: the first half of a pair of surrogates alone at byte {at}");
                 return Err(Reject::new(Reason::NotJson, message));
             }
             (Some(_), _) => 6,

@@ -210,8 +210,12 @@ fn milliseconds_taken_for_seconds_are_an_error_and_not_a_far_year() {
 
 #[test]
 fn firehoses_bare_pipes_in_an_object_parse() {
-    let (out, error) =
-        run_program(r#"{y:.ts|strftime("%Y"),m:.ts|strftime("%m"),k:.k}"#, JqCompat::Off, r#"{"ts":1779045174,"k":1}"#, 10_000);
+    let (out, error) = run_program(
+        r#"{y:.ts|strftime("%Y"),m:.ts|strftime("%m"),k:.k}"#,
+        JqCompat::Off,
+        r#"{"ts":1779045174,"k":1}"#,
+        10_000,
+    );
     assert_eq!((out, error), (vec![r#"{"y":"2026","m":"05","k":1}"#.to_string()], None));
 }
 

@@ -22,7 +22,9 @@ pub(super) fn generate(spec: &TableSpec, location: &str) -> String {
         }
         Some(layout) => {
             ddl.push_str(&format!("SELECT * EXCLUDE (filename),\n{}\n", from_names(spec, layout).join(",\n")));
-            ddl.push_str(&format!("FROM read_parquet(\n  {files},\n  filename = true,\n  hive_partitioning = false,\n"));
+            ddl.push_str(&format!(
+                "FROM read_parquet(\n  {files},\n  filename = true,\n  hive_partitioning = false,\n"
+            ));
         }
     }
     ddl.push_str("  union_by_name = true\n);\n");

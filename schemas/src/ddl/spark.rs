@@ -25,7 +25,12 @@ pub(super) fn generate(spec: &TableSpec, location: &str) -> String {
         Some(template) => {
             let values: Vec<String> = spec.partitions.iter().map(|p| format!("`{}` = '...'", p.name)).collect();
             ddl.push_str(";\n\n-- folders are not name=value, so partitions are added one by one:\n");
-            ddl.push_str(&format!("-- ALTER TABLE `{}`.`{}` ADD PARTITION ({})\n", spec.database, spec.name, values.join(", ")));
+            ddl.push_str(&format!(
+                "-- ALTER TABLE `{}`.`{}` ADD PARTITION ({})\n",
+                spec.database,
+                spec.name,
+                values.join(", ")
+            ));
             ddl.push_str(&format!("--   LOCATION {}\n", hive_string(&template)));
         }
     }

@@ -54,9 +54,8 @@ fn table_properties(spec: &TableSpec, location: &str, projected: bool) -> Vec<St
     if projected {
         properties.push("  partition_projection_enabled = true".into());
         let template = template(spec, location);
-        properties.extend(
-            template.map(|text| format!("  partition_projection_location_template = {}", sql_string(&text))),
-        );
+        properties
+            .extend(template.map(|text| format!("  partition_projection_location_template = {}", sql_string(&text))));
     }
     properties
 }

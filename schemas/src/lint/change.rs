@@ -29,7 +29,8 @@ pub fn compare(old: &TableSpec, new: &TableSpec) -> Vec<Lint> {
         }
     }
     if old.layout != new.layout {
-        let message = "the folders' layout has changed: stored rows would not be found; make it a new table".to_string();
+        let message =
+            "the folders' layout has changed: stored rows would not be found; make it a new table".to_string();
         lints.push(Lint { code: CODE, severity: Severity::Error, message, line: None });
     }
     for before in old.stored_columns() {

@@ -6,7 +6,8 @@ use toml::de::DeTable;
 
 use super::reader::{At, Reader, Section};
 use super::{
-    COLUMNS_MAX, COMMENT_MAX, DESCRIPTION_MAX, Folders, PartitionColumn, RESERVED_COLUMNS, TableSpec, UnknownFields, path,
+    COLUMNS_MAX, COMMENT_MAX, DESCRIPTION_MAX, Folders, PartitionColumn, RESERVED_COLUMNS, TableSpec, UnknownFields,
+    path,
 };
 use crate::column::{Column, ColumnSource, DataType, check_name};
 use crate::problem::{Problem, nearest};
@@ -157,7 +158,8 @@ fn read_unknown_fields(reader: &mut Reader<'_>, root: &Section<'_>) -> UnknownFi
 fn read_columns(reader: &mut Reader<'_>, root: &Section<'_>, unknown_fields: UnknownFields) -> Vec<Column> {
     let sections = reader.sections(root, "column");
     if sections.is_empty() && unknown_fields == UnknownFields::Drop {
-        let message = "table has no column: write at least one `[[column]]` with name and type, or `unknown_fields = \"rest\"`";
+        let message =
+            "table has no column: write at least one `[[column]]` with name and type, or `unknown_fields = \"rest\"`";
         reader.problem(root.at, message);
     }
     let mut columns: Vec<Column> = Vec::new();

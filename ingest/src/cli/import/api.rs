@@ -57,7 +57,9 @@ pub(super) async fn describe(name: &str) -> Result<String, CliError> {
     if let Err(error) = answer {
         let message = error.message().map_or_else(|| causes(&error), str::to_string);
         return Err(match error.code() {
-            Some("ResourceNotFoundException") => CliError::input(format!("firehose: {message}: name a stream of this account and region")),
+            Some("ResourceNotFoundException") => {
+                CliError::input(format!("firehose: {message}: name a stream of this account and region"))
+            }
             Some(code) => CliError::environment(format!("firehose DescribeDeliveryStream {name}: {code}"), message),
             None => CliError::environment(format!("firehose DescribeDeliveryStream {name}"), message),
         });

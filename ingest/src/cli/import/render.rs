@@ -52,7 +52,8 @@ pub(super) fn refused(refused: &Refused, as_json: bool, out: &mut impl Write) ->
         print(&format!("{said:#}\n"), out)?;
         return Err(CliError { kind: Kind::Input, message: String::new() });
     }
-    let problem = |problem: &crate::import::findings::Problem| format!("{}: {}", plain(&problem.setting), plain(&problem.why));
+    let problem =
+        |problem: &crate::import::findings::Problem| format!("{}: {}", plain(&problem.setting), plain(&problem.why));
     let problems: Vec<String> = refused.problems.iter().map(problem).collect();
     Err(CliError::input(format!("{} cannot be imported:\n{}", plain(&refused.stream), problems.join("\n"))))
 }
@@ -72,7 +73,8 @@ fn findings(findings: &[Finding]) -> String {
         let width = of.iter().map(|finding| short(&finding.setting).chars().count()).max().unwrap_or(0);
         for finding in of {
             let value = if finding.value.is_empty() { String::new() } else { format!("  {}", plain(&finding.value)) };
-            let becomes = if finding.becomes.is_empty() { String::new() } else { format!("  -> {}", plain(&finding.becomes)) };
+            let becomes =
+                if finding.becomes.is_empty() { String::new() } else { format!("  -> {}", plain(&finding.becomes)) };
             text += &format!("  {:width$}{value}{becomes}\n", short(&finding.setting));
             wrapped(&plain(&finding.why)).iter().for_each(|line| text += &format!("      {line}\n"));
         }
