@@ -193,7 +193,8 @@ fn the_api_tells_the_stream_and_glue_its_table() {
 fn folders_that_are_not_name_and_value_are_written_and_read_back() {
     for lake in [Lake::local(), Lake::s3("layout")] {
         let stream = json!({"DeliveryStreamName": STREAM, "ExtendedS3DestinationConfiguration": {
-            "BucketARN": "arn:aws:s3:::any-lake", "Prefix": "x/TABLE_!{partitionKeyFromQuery:t}/!{partitionKeyFromQuery:day}/",
+            "BucketARN": "arn:aws:s3:::any-lake", "Prefix":
+                "x/TABLE_!{partitionKeyFromQuery:t}/!{partitionKeyFromQuery:day}/",
             "DynamicPartitioningConfiguration": {"Enabled": true},
             "ProcessingConfiguration": {"Enabled": true, "Processors": [{"Type": "MetadataExtraction", "Parameters": [
                 {"ParameterName": "MetadataExtractionQuery", "ParameterValue": "{t:.table,day:(.day|gsub(\"-\";\"/\"))}"},

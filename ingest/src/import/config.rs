@@ -31,7 +31,8 @@ pub(super) fn places(stream: &Stream, layout: &Layout, notes: &mut Notes) -> Pla
     let mut table = at(&layout.lead);
     if layout.lead.is_empty() {
         table = at(&format!("{own}/"));
-        let why = "the prefix begins with a partition: the table got a folder of its own, since in the bucket itself its errors and its log would be among its rows";
+        let why = "the prefix begins with a partition: the table got a folder of its own, since in the bucket itself its \
+             errors and its log would be among its rows";
         notes.different(&format!("{}.Prefix", stream.at), "(bucket)", &table, why);
     }
     let mut taken = vec![table.clone()];
@@ -52,7 +53,13 @@ fn errors(stream: &Stream, own: &str, taken: &mut Vec<String>, notes: &mut Notes
     let fallback = format!("s3://{}/alluvium-errors/{own}/", stream.bucket);
     let Some(template) = &stream.error_prefix else {
         let errors = apart(&format!("s3://{}/errors/{own}/", stream.bucket), &fallback, taken);
-        notes.different(&setting, "(none)", &errors, "rejects have a place of their own; Firehose refuses a prefix with expressions and no error prefix, and writes others below the prefix, where readers of the table find them");
+        notes.different(
+            &setting,
+            "(none)",
+            &errors,
+            "rejects have a place of their own; Firehose refuses a prefix with expressions and no error prefix, and \
+             writes others below the prefix, where readers of the table find them",
+        );
         return errors;
     };
     let pieces = match prefix::parse(template) {
@@ -68,7 +75,13 @@ fn errors(stream: &Stream, own: &str, taken: &mut Vec<String>, notes: &mut Notes
     let errors = apart(&wanted, &fallback, taken);
     told_of_errors(&setting, template, &pieces, notes);
     if errors != wanted {
-        notes.different(&setting, template, &errors, "lies elsewhere, since readers of the table list all that is below it (HIVE_CURSOR_ERROR), or it lies around another place");
+        notes.different(
+            &setting,
+            template,
+            &errors,
+            "lies elsewhere, since readers of the table list all that is below it (HIVE_CURSOR_ERROR), or it lies \
+             around another place",
+        );
     } else if matches!(pieces.as_slice(), [Piece::Text(text)] if !text.ends_with('/')) {
         notes.different(
             &setting,
@@ -95,9 +108,26 @@ fn told_of_errors(setting: &str, template: &str, pieces: &[Piece], notes: &mut N
         notes.block(setting, "holds partition keys, which Firehose refuses in an error prefix");
     }
     match has(|piece| *piece == Piece::ErrorType) {
-        true => notes.same(setting, "!{firehose:error-output-type}", "[lake] errors", "the first folder below is Firehose's type: metadata-extraction-failed for keys and records, format-conversion-failed for columns"),
-        false if pieces.len() > 1 => notes.different(setting, template, "[lake] errors", "holds expressions and no !{firehose:error-output-type}, which Firehose refuses: the type is the first folder below"),
-        false => notes.different(setting, template, "[lake] errors", "is followed by type and time of arrival in Firehose; here by the type alone"),
+        true => notes.same(
+            setting,
+            "!{firehose:error-output-type}",
+            "[lake] errors",
+            "the first folder below is Firehose's type: metadata-extraction-failed for keys and records, \
+             format-conversion-failed for columns",
+        ),
+        false if pieces.len() > 1 => notes.different(
+            setting,
+            template,
+            "[lake] errors",
+            "holds expressions and no !{firehose:error-output-type}, which Firehose refuses: the type is the first \
+             folder below",
+        ),
+        false => notes.different(
+            setting,
+            template,
+            "[lake] errors",
+            "is followed by type and time of arrival in Firehose; here by the type alone",
+        ),
     }
     if has(|piece| matches!(piece, Piece::Timestamp(_))) {
         notes.different(

@@ -64,11 +64,19 @@ fn read_schema(mut schema: Settings, conversion: &mut Conversion, notes: &mut No
 fn read_input(mut input: Settings, conversion: &mut Conversion, notes: &mut Notes) {
     if let Some(mut deserializer) = input.section("Deserializer") {
         if let Some(mut openx) = deserializer.section("OpenXJsonSerDe") {
-            let why = "unknown members are dropped and counted, values read by their column's type; RFC 3339 with any offset is a timestamp, and a value that does not fit rejects its event alone, with column and reason";
+            let why = "unknown members are dropped and counted, values read by their column's type; RFC 3339 with any \
+                 offset is a timestamp, and a value that does not fit rejects its event alone, with column and \
+                 reason";
             notes.better(openx.name_of(), "", "[table] spec", why);
             openx.say(&["CaseInsensitive"], |name, value| match value.as_str() {
                 "false" => notes.same(name, value, "[[column]] path", "names are matched as they are written"),
-                _ => notes.different(name, value, "[[column]] path", "names are matched as they are written: a member `customerId` of a column `customerid` needs `path = \".customerId\"`"),
+                _ => notes.different(
+                    name,
+                    value,
+                    "[[column]] path",
+                    "names are matched as they are written: a member `customerId` of a column `customerid` needs \
+                     `path = \".customerId\"`",
+                ),
             });
             openx.say(&["ConvertDotsInJsonKeysToUnderscores"], |name, value| match value.as_str() {
                 "true" => notes.different(
@@ -98,7 +106,13 @@ fn read_input(mut input: Settings, conversion: &mut Conversion, notes: &mut Note
                 "names are matched as they are written, and values read by their column's type",
             );
             hive.say(&["TimestampFormats"], |name, value| {
-                notes.different(name, value, "[[column]] type", "a timestamp is RFC 3339, `yyyy-MM-dd HH:mm:ss`, or epoch seconds or milliseconds; other forms are rejected with column and value: keep them as string");
+                notes.different(
+                    name,
+                    value,
+                    "[[column]] type",
+                    "a timestamp is RFC 3339, `yyyy-MM-dd HH:mm:ss`, or epoch seconds or milliseconds; other forms \
+                     are rejected with column and value: keep them as string",
+                );
             });
             hive.finish(notes);
         }
@@ -113,7 +127,13 @@ fn read_output(mut output: Settings, conversion: &mut Conversion, notes: &mut No
             read_parquet(parquet, conversion, notes);
         }
         if let Some(mut orc) = serializer.section("OrcSerDe") {
-            notes.different(orc.name_of(), "ORC", "[parquet]", "Alluvium writes Parquet, and engines do not read both in one table: begin a new one, or replay the raw records into it");
+            notes.different(
+                orc.name_of(),
+                "ORC",
+                "[parquet]",
+                "Alluvium writes Parquet, and engines do not read both in one table: begin a new one, or replay the \
+                 raw records into it",
+            );
             orc.say(
                 &[
                     "StripeSizeBytes",

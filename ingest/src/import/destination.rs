@@ -31,7 +31,13 @@ pub(super) fn read(settings: &mut Settings, notes: &mut Notes) -> Option<Stream>
         (Some(extended), None) => extended,
         (None, Some(plain)) => {
             if plain.has("DynamicPartitioningConfiguration") || plain.has("ProcessingConfiguration") {
-                notes.different(plain.name_of(), "", "", "Firehose takes partitioning and processors in ExtendedS3DestinationConfiguration alone, and refuses this: they were read as if they stood there");
+                notes.different(
+                    plain.name_of(),
+                    "",
+                    "",
+                    "Firehose takes partitioning and processors in ExtendedS3DestinationConfiguration alone, and \
+                     refuses this: they were read as if they stood there",
+                );
             }
             plain
         }
@@ -106,11 +112,23 @@ fn partitioning(s3: &mut Settings, notes: &mut Notes) -> Partitioning {
     let at = section.name("Enabled");
     let on = section.flag("Enabled", notes).unwrap_or(true);
     match on {
-        true => notes.better(&at, "true", "[keys]", "any number of partitions may be open within [buffer] memory, where Firehose diverts records beyond 500 to the errors output; keys and layout may change later"),
+        true => notes.better(
+            &at,
+            "true",
+            "[keys]",
+            "any number of partitions may be open within [buffer] memory, where Firehose diverts records beyond 500 \
+             to the errors output; keys and layout may change later",
+        ),
         false => notes.same(&at, "false", "", "records are not partitioned by content"),
     }
     section.say(&["RetryOptions"], |name, value| {
-        notes.different(name, value, "", "a failing store is retried until it ends the process with exit code 3; nothing is given up, and a start goes on where it was");
+        notes.different(
+            name,
+            value,
+            "",
+            "a failing store is retried until it ends the process with exit code 3; nothing is given up, and a start \
+             goes on where it was",
+        );
     });
     section.finish(notes);
     if on { Partitioning::On } else { Partitioning::Off }
@@ -120,7 +138,8 @@ fn buffering(s3: &mut Settings, large: bool, notes: &mut Notes) -> (u64, u64) {
     let (size, seconds) = (if large { SIZE_MIB_LARGE } else { SIZE_MIB }, SECONDS);
     let Some(mut hints) = s3.section("BufferingHints") else {
         let value = format!("{size} MiB, {seconds} s (defaults)");
-        let why = "a buffer is one partition's, cut by size or age as in Firehose; size counts bytes of the file as written, where Firehose counts the JSON that came in, so files become larger";
+        let why = "a buffer is one partition's, cut by size or age as in Firehose; size counts bytes of the file as \
+             written, where Firehose counts the JSON that came in, so files become larger";
         notes.different(&s3.name("BufferingHints"), value, "[buffer] size, age", why);
         return (size, seconds);
     };
@@ -133,7 +152,13 @@ fn buffering(s3: &mut Settings, large: bool, notes: &mut Notes) -> (u64, u64) {
     if seconds > SECONDS_MAX {
         notes.block(&at_seconds, format!("is {seconds}: Firehose takes 0 to {SECONDS_MAX}"));
     }
-    notes.different(&at_size, size.to_string(), "[buffer] size", "counts bytes of the file as written, where Firehose counts the JSON that came in: files become larger; any size from 1 KiB may be written");
+    notes.different(
+        &at_size,
+        size.to_string(),
+        "[buffer] size",
+        "counts bytes of the file as written, where Firehose counts the JSON that came in: files become larger; any \
+         size from 1 KiB may be written",
+    );
     match seconds {
         0 => notes.different(
             &at_seconds,
@@ -164,7 +189,13 @@ fn zone(s3: &mut Settings, notes: &mut Notes) -> String {
 fn format(s3: &mut Settings, converts: bool, notes: &mut Notes) {
     s3.say(&["CompressionFormat"], |name, value| match (converts, value.as_str()) {
         (true, _) => notes.same(name, value, "[parquet] compression", "files are Parquet, compressed inside"),
-        (false, _) => notes.different(name, value, "[parquet] compression", "Firehose writes JSON text here, and Alluvium writes Parquet alone, compressed inside; the archive holds the JSON, in zstd"),
+        (false, _) => notes.different(
+            name,
+            value,
+            "[parquet] compression",
+            "Firehose writes JSON text here, and Alluvium writes Parquet alone, compressed inside; the archive holds \
+             the JSON, in zstd",
+        ),
     });
     s3.say(&["FileExtension"], |name, value| match value.as_str() {
         "" | ".parquet" => notes.same(name, value, "", "files end in .parquet"),
@@ -182,8 +213,16 @@ pub(super) fn encryption_and_logs(settings: &mut Settings, place: &str, notes: &
         ),
     });
     settings.say(&["CloudWatchLoggingOptions"], |name, value| match value.contains("Enabled: false") {
-        true => notes.better(name, value, "", "logs go to stderr, rejects with reason and position to the errors output"),
-        false => notes.different(name, value, "", "logs go to stderr as text or JSON, for whatever collects the container's logs; each reject is in the errors output, none is sampled away"),
+        true => {
+            notes.better(name, value, "", "logs go to stderr, rejects with reason and position to the errors output")
+        }
+        false => notes.different(
+            name,
+            value,
+            "",
+            "logs go to stderr as text or JSON, for whatever collects the container's logs; each reject is in the \
+             errors output, none is sampled away",
+        ),
     });
 }
 

@@ -8,6 +8,7 @@ use schemas::column::check_name;
 use schemas::table::Folders;
 
 use super::findings::Notes;
+use super::folders::{Atom, folders, take_lead};
 use super::glue::GlueTable;
 use super::prefix::{self, Piece};
 use super::query;
@@ -34,17 +35,6 @@ pub(super) struct Layout {
     pub(super) layout: Option<String>,
 }
 
-/// Part of a folder's name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Atom {
-    Text(String),
-    /// A run of one letter in a java.time pattern.
-    Time(String),
-    Key(String),
-    /// Something that nobody can work out; it goes, and with it a folder that tells nothing else.
-    Random,
-}
-
 /// Where a prefix stands, for notes.
 pub(super) struct Place<'s> {
     pub(super) stream: &'s Stream,
@@ -67,7 +57,8 @@ pub(super) fn of(place: &Place<'_>, notes: &mut Notes) -> Option<Layout> {
     let mut folders = folders(&pieces);
     let lead = take_lead(&mut folders);
     if folders.iter().any(Vec::is_empty) {
-        let why = "an empty folder name (two slashes, or a slash at the begin) is left out: engines and stores do not agree on it";
+        let why = "an empty folder name (two slashes, or a slash at the begin) is left out: engines and stores do not \
+             agree on it";
         notes.different(&place.at("Prefix"), "//", "layout", why);
         folders.retain(|folder| !folder.is_empty());
     }
@@ -134,7 +125,13 @@ fn pieces(place: &Place<'_>, keys: &[(String, String)], notes: &mut Notes) -> Op
             notes.same(&at, "(none)", "[keys]", "the service's own folders: year, month, day and hour of arrival");
             return Some(vec![Piece::Timestamp("yyyy/MM/dd/HH/".into())]);
         }
-        notes.different(&at, "(none)", "[keys]", "there is a query and no prefix, which Firehose refuses: each key became a `name=value` folder, in the query's order");
+        notes.different(
+            &at,
+            "(none)",
+            "[keys]",
+            "there is a query and no prefix, which Firehose refuses: each key became a `name=value` folder, in the \
+             query's order",
+        );
         let folder = |(name, _): &(String, String)| {
             [Piece::Text(format!("{name}=")), Piece::Query(name.clone()), Piece::Text("/".into())]
         };
@@ -169,17 +166,34 @@ fn pieces(place: &Place<'_>, keys: &[(String, String)], notes: &mut Notes) -> Op
 
 fn told_of(at: &str, pieces: &[Piece], stream: &Stream, notes: &mut Notes) {
     if pieces.iter().any(|piece| matches!(piece, Piece::Timestamp(_))) {
-        notes.better(at, "!{timestamp:...}", "[keys] arrived_at", "each record goes by its own arrival, in Firehose all of an object by the arrival of its oldest: none is in the folder of the hour before");
+        notes.better(
+            at,
+            "!{timestamp:...}",
+            "[keys] arrived_at",
+            "each record goes by its own arrival, in Firehose all of an object by the arrival of its oldest: none is \
+             in the folder of the hour before",
+        );
     }
     if pieces.contains(&Piece::Random) {
-        notes.unsupported(at, "!{firehose:random-string}", "is left out: a folder that nobody can work out cannot be looked for, and S3 parts prefixes by itself since 2018");
+        notes.unsupported(
+            at,
+            "!{firehose:random-string}",
+            "is left out: a folder that nobody can work out cannot be looked for, and S3 parts prefixes by itself \
+             since 2018",
+        );
     }
     let text = stream.prefix.as_deref().unwrap_or_default();
     if pieces.len() > 1
         && !text.ends_with('/')
         && !matches!(pieces.last(), Some(Piece::Timestamp(pattern)) if pattern.ends_with('/'))
     {
-        notes.different(at, text, "layout", "ends without a slash, so that Firehose glues the object's name to the last value and there is no folder to look into: a folder was made of it");
+        notes.different(
+            at,
+            text,
+            "layout",
+            "ends without a slash, so that Firehose glues the object's name to the last value and there is no folder \
+             to look into: a folder was made of it",
+        );
     }
 }
 
@@ -191,9 +205,21 @@ fn check_namespaces(place: &Place<'_>, pieces: &[Piece], notes: &mut Notes) {
     }
     let dynamic = pieces.iter().any(|piece| matches!(piece, Piece::Query(_) | Piece::Lambda(_)));
     match (dynamic, place.stream.partitioning) {
-        (true, Partitioning::Unsaid) => notes.different(&at, "", "[keys]", "holds keys, and DynamicPartitioningConfiguration is missing, without which Firehose refuses them: read as if it were there"),
-        (true, Partitioning::Off) => notes.block(&at, "holds keys while DynamicPartitioningConfiguration.Enabled is false, which Firehose refuses"),
-        (false, Partitioning::On) => notes.different(&at, "", "[keys]", "holds no key while dynamic partitioning is on, which Firehose refuses: folders go by arrival alone"),
+        (true, Partitioning::Unsaid) => notes.different(
+            &at,
+            "",
+            "[keys]",
+            "holds keys, and DynamicPartitioningConfiguration is missing, without which Firehose refuses them: read \
+             as if it were there",
+        ),
+        (true, Partitioning::Off) => notes
+            .block(&at, "holds keys while DynamicPartitioningConfiguration.Enabled is false, which Firehose refuses"),
+        (false, Partitioning::On) => notes.different(
+            &at,
+            "",
+            "[keys]",
+            "holds no key while dynamic partitioning is on, which Firehose refuses: folders go by arrival alone",
+        ),
         _ => {}
     }
 }
@@ -223,13 +249,18 @@ fn programs(
     if !missing.is_empty() {
         let why = match (&place.stream.query, &place.stream.lambda) {
             (Some(_), _) => "which the query never makes: every record would fail".to_string(),
-            (None, Some(_)) => "and there is no MetadataExtraction to make them, but a Lambda processor: partitionKeyFromLambda may be meant; give their programs with --key NAME=JQ".to_string(),
+            (None, Some(_)) => {
+                "and there is no MetadataExtraction to make them, but a Lambda processor: partitionKeyFromLambda may \
+                 be meant; give their programs with --key NAME=JQ"
+                    .to_string()
+            }
             (None, None) => "and there is no MetadataExtraction to make them".to_string(),
         };
         notes.block(&at, format!("names {} by partitionKeyFromQuery, {why}", missing.join(", ")));
     }
     if !by_lambda.is_empty() {
-        let why = "by partitionKeyFromLambda: a function outside of the description makes them, and Alluvium calls none; give their programs with --key NAME=JQ";
+        let why = "by partitionKeyFromLambda: a function outside of the description makes them, and Alluvium calls none; \
+             give their programs with --key NAME=JQ";
         notes.block(&at, format!("names {} {why}", by_lambda.join(", ")));
     }
     for (name, program) in keys.iter().filter(|(name, _)| !programs.iter().any(|(known, _)| known == name)) {
@@ -242,117 +273,6 @@ fn programs(
         );
     }
     programs
-}
-
-/// The prefix's folders, each of its atoms; the last one also where no slash follows it.
-fn folders(pieces: &[Piece]) -> Vec<Vec<Atom>> {
-    let mut folders: Vec<Vec<Atom>> = vec![Vec::new()];
-    let text = |folders: &mut Vec<Vec<Atom>>, text: &str| {
-        for (n, part) in text.split('/').enumerate() {
-            if n > 0 {
-                folders.push(Vec::new());
-            }
-            let last = folders.last_mut().expect("there is one");
-            match last.last_mut() {
-                _ if part.is_empty() => {}
-                Some(Atom::Text(known)) => known.push_str(part),
-                _ => last.push(Atom::Text(part.to_string())),
-            }
-        }
-    };
-    for piece in pieces {
-        match piece {
-            Piece::Text(piece) => text(&mut folders, piece),
-            Piece::Timestamp(pattern) => {
-                for (is_time, run) in runs(pattern) {
-                    match is_time {
-                        true => folders.last_mut().expect("there is one").push(Atom::Time(run)),
-                        false => text(&mut folders, &run),
-                    }
-                }
-            }
-            Piece::Query(name) | Piece::Lambda(name) => {
-                folders.last_mut().expect("there is one").push(Atom::Key(name.clone()));
-            }
-            Piece::Random => folders.last_mut().expect("there is one").push(Atom::Random),
-            Piece::ErrorType => {}
-        }
-    }
-    if folders.last().is_some_and(Vec::is_empty) {
-        folders.pop();
-    }
-    folders.retain(|folder| {
-        !folder.contains(&Atom::Random) || folder.iter().any(|atom| matches!(atom, Atom::Time(_) | Atom::Key(_)))
-    });
-    folders.iter_mut().for_each(|folder| folder.retain(|atom| *atom != Atom::Random));
-    folders.into_iter().map(joined_times).collect()
-}
-
-/// A java.time pattern as runs of letters, and text without its quotes.
-fn runs(pattern: &str) -> Vec<(bool, String)> {
-    let mut runs: Vec<(bool, String)> = Vec::new();
-    let mut quoted = false;
-    let mut letters = pattern.chars().peekable();
-    let mut push = |is_time: bool, c: char| match runs.last_mut() {
-        Some((known, run)) if *known == is_time && (!is_time || run.ends_with(c)) => run.push(c),
-        _ => runs.push((is_time, c.to_string())),
-    };
-    while let Some(c) = letters.next() {
-        match c {
-            '\'' if letters.peek() == Some(&'\'') => {
-                letters.next();
-                push(false, '\'');
-            }
-            '\'' => quoted = !quoted,
-            c => push(!quoted && c.is_ascii_alphabetic(), c),
-        }
-    }
-    runs
-}
-
-/// Times with nothing but text between them are one time: `yyyy`, `-`, `MM` is `yyyy-MM`.
-fn joined_times(folder: Vec<Atom>) -> Vec<Atom> {
-    let mut out: Vec<Atom> = Vec::new();
-    for atom in folder {
-        let run = match &atom {
-            Atom::Time(run) => run.clone(),
-            _ => {
-                out.push(atom);
-                continue;
-            }
-        };
-        match out.as_mut_slice() {
-            [.., Atom::Time(known)] => known.push_str(&run),
-            [.., Atom::Time(known), Atom::Text(text)] => {
-                known.push_str(&as_pattern(text));
-                known.push_str(&run);
-                out.pop();
-            }
-            _ => out.push(atom),
-        }
-    }
-    out
-}
-
-fn as_pattern(text: &str) -> String {
-    match text.chars().any(|c| c.is_ascii_alphabetic() || c == '\'') {
-        true => format!("'{}'", text.replace('\'', "''")),
-        false => text.to_string(),
-    }
-}
-
-/// Folders of nothing but text at the begin, as the place of the table.
-fn take_lead(folders: &mut Vec<Vec<Atom>>) -> String {
-    let plain = |folder: &&Vec<Atom>| folder.iter().all(|atom| matches!(atom, Atom::Text(_)));
-    let count = folders.iter().take_while(plain).count();
-    let names: Vec<String> = folders
-        .drain(..count)
-        .filter_map(|folder| match folder.into_iter().next() {
-            Some(Atom::Text(text)) => Some(text),
-            _ => None,
-        })
-        .collect();
-    names.iter().map(|name| format!("{name}/")).collect()
 }
 
 fn partitions(folders: &[Vec<Atom>], programs: &[(String, String)], zone: &str) -> Vec<Partition> {
@@ -388,7 +308,8 @@ fn named_as_in_glue(partitions: &mut [Partition], glue: &GlueTable, notes: &mut 
     let ours: Vec<&str> = partitions.iter().map(|partition| partition.name.as_str()).collect();
     if names.len() != partitions.len() || !partitions.iter().zip(&names).all(fits) {
         let why = format!(
-            "the prefix has other folders, {}: its own names were taken, and the catalog's table does not fit what Firehose writes either",
+            "the prefix has other folders, {}: its own names were taken, and the catalog's table does not fit \
+                 what Firehose writes either",
             ours.join("/")
         );
         notes.different(&at, names.join("/"), "[[partition]]", why);
@@ -452,7 +373,13 @@ fn laid_out(
     if partitions.iter().all(|p| p.hive.as_deref() == Some(p.name.as_str()) && !p.slashes)
         && folders.len() == partitions.len()
     {
-        notes.different(&at, "", "name=value folders", "`/ : = % # ? * \" ' \\ { [ ] ^` and control characters of a value are escaped as Hive does (`%2F`), so that no value leaves its folder; Firehose writes them as they are");
+        notes.different(
+            &at,
+            "",
+            "name=value folders",
+            "`/ : = % # ? * \" ' \\ { [ ] ^` and control characters of a value are escaped as Hive does (`%2F`), so \
+             that no value leaves its folder; Firehose writes them as they are",
+        );
         return Some(None);
     }
     let star = partitions.iter().rposition(|p| p.slashes);
@@ -478,6 +405,13 @@ fn laid_out(
         notes.block(&at, format!("cannot be laid out: {why}"));
         return None;
     }
-    notes.different(&at, &layout, "layout", "values stand in folders as they are, as in Firehose; one that would leave its folder (a slash, `..`, a control character) is a reject with its reason. `{*name}` alone may hold slashes. Partitions are found by `storage.location.template`, and alluvium-reader does not read such a table");
+    notes.different(
+        &at,
+        &layout,
+        "layout",
+        "values stand in folders as they are, as in Firehose; one that would leave its folder (a slash, `..`, a \
+         control character) is a reject with its reason. `{*name}` alone may hold slashes. Partitions are found by \
+         `storage.location.template`, and alluvium-reader does not read such a table",
+    );
     Some(Some(layout))
 }

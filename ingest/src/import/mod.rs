@@ -6,7 +6,7 @@
 //!    [`yaml`] or JSON, [`terraform`] over [`hcl`]);
 //! 2. the settings to a [`stream::Stream`], each taken once, by [`destination`], [`processing`] and [`conversion`]; what nobody
 //!    takes is told;
-//! 3. prefix ([`prefix`]) and query ([`query`]) to a [`layout`]: the table's place, partition columns, a program for each;
+//! 3. prefix ([`prefix`], [`folders`]) and query ([`query`]) to a [`layout`]: the table's place, partition columns, a program for each;
 //! 4. all of it to a [`config`] and a [`table`] spec.
 
 mod cloudformation;
@@ -15,6 +15,7 @@ mod conversion;
 mod describe;
 mod destination;
 pub mod findings;
+mod folders;
 mod glue;
 mod hcl;
 mod layout;

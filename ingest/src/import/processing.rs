@@ -76,12 +76,21 @@ fn read_one(kind: &str, at: &str, parameters: &Parameters, found: &mut Processin
         }
         "CloudWatchLogProcessing" => {
             known = &["DataMessageExtraction"];
-            notes.block(at, "takes log messages out of the envelope of CloudWatch Logs (`logEvents[].message`), which Alluvium does not: the keys would be looked for in the envelope, and each record be rejected");
+            notes.block(
+                at,
+                "takes log messages out of the envelope of CloudWatch Logs (`logEvents[].message`), which Alluvium \
+                 does not: the keys would be looked for in the envelope, and each record be rejected",
+            );
         }
         "Lambda" => {
             known = &["LambdaArn", "NumberOfRetries", "RoleArn", "BufferSizeInMBs", "BufferIntervalInSeconds"];
             let arn = value("LambdaArn").unwrap_or_default();
-            notes.unsupported(at, format!("Lambda {arn}"), "Alluvium calls no function on the way: records are taken as they are put. What it adds has to be put by the producers or worked out in [keys]; what it drops has to stay away");
+            notes.unsupported(
+                at,
+                format!("Lambda {arn}"),
+                "Alluvium calls no function on the way: records are taken as they are put. What it adds has to be \
+                 put by the producers or worked out in [keys]; what it drops has to stay away",
+            );
             found.lambda = Some(arn.to_string());
         }
         other => notes
@@ -123,11 +132,29 @@ fn extraction(at: &str, parameters: &Parameters, found: &mut Processing, notes: 
 fn deaggregation(at: &str, kind: &str, delimiter: Option<&str>, notes: &mut Notes) {
     let decoded = delimiter.map(|text| STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok()));
     match (kind, decoded) {
-        ("JSON", _) => notes.better(at, "JSON", "[decode] documents", "several objects in a record, on lines or one behind the other: up to 10,000, where Firehose fails the whole record beyond 500"),
+        ("JSON", _) => notes.better(
+            at,
+            "JSON",
+            "[decode] documents",
+            "several objects in a record, on lines or one behind the other: up to 10,000, where Firehose fails the \
+             whole record beyond 500",
+        ),
         ("DELIMITED", Some(Some(text))) if !text.is_empty() && text.trim().is_empty() => {
-            notes.same(at, format!("DELIMITED by {text:?}"), "[decode] documents", "whitespace parts the objects of a record");
+            notes.same(
+                at,
+                format!("DELIMITED by {text:?}"),
+                "[decode] documents",
+                "whitespace parts the objects of a record",
+            );
         }
-        ("DELIMITED", Some(Some(text))) => notes.block(at, format!("parts the objects of a record by `{}`: Alluvium takes them apart where nothing or whitespace stands between them, so each such record would be rejected", text.escape_debug())),
+        ("DELIMITED", Some(Some(text))) => notes.block(
+            at,
+            format!(
+                "parts the objects of a record by `{}`: Alluvium takes them apart where nothing or whitespace stands \
+             between them, so each such record would be rejected",
+                text.escape_debug()
+            ),
+        ),
         ("DELIMITED", Some(None)) => notes.block(at, "has a Delimiter that is not base64 of a text"),
         ("DELIMITED", None) => notes.block(at, "is DELIMITED without a Delimiter, which Firehose refuses"),
         (other, _) => notes.block(at, format!("has the SubRecordType `{other}`: Firehose takes JSON and DELIMITED")),

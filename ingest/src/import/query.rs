@@ -27,7 +27,11 @@ pub fn parse(text: &str) -> Result<Query, String> {
     }
     let double = doubled(text)?;
     if double != text {
-        repairs.push("jq 1.6 knows no strings in single quotes, so that Firehose fails every record: they were read as in double quotes".to_string());
+        repairs.push(
+            "jq 1.6 knows no strings in single quotes, so that Firehose fails every record: they were read as in \
+             double quotes"
+                .to_string(),
+        );
     }
     let (input, object) = object_of(&double)?;
     let mut query = Query { keys: Vec::new(), repairs };

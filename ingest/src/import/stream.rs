@@ -161,7 +161,13 @@ fn source(settings: &mut Settings, notes: &mut Notes) -> Source {
             );
         }
         let becomes = "[source.intake]";
-        notes.better("DeliveryStreamType", kind.as_deref().unwrap_or("DirectPut"), becomes, "PutRecord and PutRecordBatch are answered at an endpoint of your own, when the records are on disk in its journal");
+        notes.better(
+            "DeliveryStreamType",
+            kind.as_deref().unwrap_or("DirectPut"),
+            becomes,
+            "PutRecord and PutRecordBatch are answered at an endpoint of your own, when the records are on disk in \
+             its journal",
+        );
         if let Some(direct) = settings.take("DirectPutSourceConfiguration") {
             notes.different(
                 "DirectPutSourceConfiguration",
@@ -181,7 +187,13 @@ fn source(settings: &mut Settings, notes: &mut Notes) -> Source {
     if stream.is_empty() {
         notes.block(&at, "names no Kinesis data stream");
     }
-    notes.better(&at, &arn, "[source.kinesis] stream", "read by `start = \"latest\"` as Firehose does; `trim-horizon` or an instant begin earlier, and a restart goes on where it was");
+    notes.better(
+        &at,
+        &arn,
+        "[source.kinesis] stream",
+        "read by `start = \"latest\"` as Firehose does; `trim-horizon` or an instant begin earlier, and a restart \
+         goes on where it was",
+    );
     kinesis.say(&["DeliveryStartTimestamp"], |name, value| {
         notes.same(name, value, "", "tells of the stream's state; there is nothing to set");
     });
@@ -199,7 +211,13 @@ fn region_of(arn: &str) -> Option<String> {
 
 pub(super) fn role(settings: &mut Settings, notes: &mut Notes) {
     settings.say(&["RoleARN"], |name, value| {
-        notes.different(name, value, "", "Alluvium assumes no role: credentials come from the SDK's own chain, such as the role of its container or instance");
+        notes.different(
+            name,
+            value,
+            "",
+            "Alluvium assumes no role: credentials come from the SDK's own chain, such as the role of its container \
+             or instance",
+        );
     });
 }
 

@@ -54,7 +54,13 @@ pub(super) fn spec(wanted: &Wanted<'_>, notes: &mut Notes) -> Option<(String, St
     if let Some(rules) = &rules {
         match faults(&text(Some(rules)), wanted.now) {
             None => {
-                notes.same("projection.*", rules.join("; "), "[[partition]] projection", "the same values are looked for, and what lies outside of them is rejected instead of being written where no query sees it");
+                notes.same(
+                    "projection.*",
+                    rules.join("; "),
+                    "[[partition]] projection",
+                    "the same values are looked for, and what lies outside of them is rejected instead of being \
+                     written where no query sees it",
+                );
                 return Some((name, text(Some(rules))));
             }
             Some(why) => notes.different(
@@ -91,13 +97,32 @@ fn columns(wanted: &Wanted<'_>, conversion: &Conversion, notes: &mut Notes) -> S
         match wanted.conversion {
             Some(_) => {
                 let table = format!("{}.{}", conversion.database, conversion.table);
-                notes.different("SchemaConfiguration", table, "_rest", "the table's columns are in the Glue catalog and not in the description: give them with --glue-table (what `aws glue get-table` prints), or import with --stream. Until then each event is whole, as JSON text, in the column `_rest`");
+                notes.different(
+                    "SchemaConfiguration",
+                    table,
+                    "_rest",
+                    "the table's columns are in the Glue catalog and not in the description: give them with \
+                     --glue-table (what `aws glue get-table` prints), or import with --stream. Until then each event \
+                     is whole, as JSON text, in the column `_rest`",
+                );
             }
-            None => notes.different("DataFormatConversionConfiguration", "(none)", "_rest", "Firehose writes the JSON as it came, and Alluvium rows of a table: each event is whole, as JSON text, in the column `_rest` until the spec names columns"),
+            None => notes.different(
+                "DataFormatConversionConfiguration",
+                "(none)",
+                "_rest",
+                "Firehose writes the JSON as it came, and Alluvium rows of a table: each event is whole, as JSON \
+                 text, in the column `_rest` until the spec names columns",
+            ),
         }
         return String::new();
     };
-    notes.better("_shard, _position, _arrived_at", "", "[table] spec", "each row tells where its record was read and when it came; readers by name see three columns more (`metadata = false` leaves them out)");
+    notes.better(
+        "_shard, _position, _arrived_at",
+        "",
+        "[table] spec",
+        "each row tells where its record was read and when it came; readers by name see three columns more \
+         (`metadata = false` leaves them out)",
+    );
     let mut text = String::new();
     let mut names: Vec<&str> = wanted.layout.partitions.iter().map(|partition| partition.name.as_str()).collect();
     names.extend(RESERVED_COLUMNS);

@@ -257,6 +257,21 @@ fn references_that_go_round_end() {
 }
 
 #[test]
+fn texts_that_nest_without_end_do_not_use_up_the_stack() {
+    for piece in ["[", "(", "{a=", "!", "-", "\"${", "a?", "1+", "a.", "a[", "f(", "%{", "<<A\n${"] {
+        described(&format!("x = {}", piece.repeat(100_000)), Format::Terraform, &Variables::new()).expect_err(piece);
+    }
+    for piece in ["[", "{", "- ", "? ", "!a ", "a: "] {
+        described(&piece.repeat(100_000), Format::Yaml, &Variables::new()).expect_err(piece);
+    }
+    for piece in ["[", "{\"a\":"] {
+        described(&piece.repeat(100_000), Format::Json, &Variables::new()).expect_err(piece);
+    }
+    let blocks = format!("{}{}", "a {\n".repeat(50_000), "}\n".repeat(50_000));
+    described(&blocks, Format::Terraform, &Variables::new()).expect_err("blocks");
+}
+
+#[test]
 fn what_is_no_description_is_refused_with_its_line() {
     for (text, format, says) in [
         ("{", Format::Json, "not JSON"),

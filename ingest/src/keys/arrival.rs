@@ -113,7 +113,8 @@ fn parts(pattern: &str) -> Result<Vec<Part>, String> {
             parts.push(Part::Field(first, run.len()));
         } else {
             return Err(format!(
-                "`{run}` in pattern `{pattern}` is not known: write yyyy, MM, dd, HH, mm, ss, D, E and text in single quotes"
+                "`{run}` in pattern `{pattern}` is not known: write yyyy, MM, dd, HH, mm, ss, D, E and text in \
+                     single quotes"
             ));
         }
     }

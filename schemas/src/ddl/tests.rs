@@ -153,7 +153,8 @@ fn a_layout_is_in_every_definition() {
 
 #[test]
 fn a_table_that_keeps_unknown_fields_needs_no_column() {
-    let text = "version = 1\nname = \"t\"\nlocation = \"s3://b/t/\"\nunknown_fields = \"rest\"\n[[partition]]\nname = \"p\"\ntype = \"string\"\n";
+    let text = "version = 1\nname = \"t\"\nlocation = \"s3://b/t/\"\nunknown_fields = \"rest\"\n[[partition]]\nname = \
+         \"p\"\ntype = \"string\"\n";
     let spec = TableSpec::parse(text, "t.toml").expect("a spec");
     assert!(generate(&spec, Dialect::Athena, None).contains("`_rest` string"));
     let dropped = TableSpec::parse(&text.replace("rest", "drop"), "t.toml").expect_err("no column");
