@@ -72,7 +72,11 @@ pub fn load(path: &Path, lookup: Lookup<'_>) -> Result<Config, ReaderError> {
 /// `None` only where a problem has been said.
 fn build(typed: &mut Text<'_>, folder: &Path, beside: &Path) -> Option<Config> {
     check_sections(typed);
-    let keys = typed.members("keys");
+    let mut keys = typed.members("keys");
+    // Of doubles, integers beyond 2^53 lie in another bucket than the one that an exact integer leads to.
+    if typed.string("decode", "jq_compat").as_deref() == Some("1.6") {
+        keys.retain(|(_, program)| !program.contains("bucket"));
+    }
     let lake = read_lake(typed, folder);
     let spec = read_table(typed, beside);
     let reader = settings::read(typed, spec.as_ref());
@@ -206,6 +210,12 @@ mod tests {
         assert_eq!(config.layout.generated.len(), 1);
         assert_eq!(config.reader.listen, "127.0.0.1:9470".parse().expect("an address"));
         assert!(matches!(config.reader.access, Access::Open));
+    }
+
+    #[test]
+    fn a_bucket_of_doubles_does_not_narrow_a_plan() {
+        let config = read(&format!("{GOOD}[decode]\njq_compat = \"1.6\"\n")).expect("read");
+        assert!(config.layout.generated.is_empty());
     }
 
     #[test]
