@@ -13,6 +13,7 @@ pub mod events;
 pub mod firehose;
 pub mod hive;
 pub mod http;
+pub mod import;
 pub mod input;
 pub mod journal;
 pub mod jq;

@@ -16,6 +16,8 @@ use aws_sdk_glue::types::{Column, SerDeInfo, StorageDescriptor, Table, TableInpu
 use schemas::problem::causes;
 use serde::Deserialize;
 
+use crate::import::{GlueColumn, GlueTable};
+
 /// One attempt at one call, and attempts.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 const ATTEMPTS: u32 = 5;
@@ -125,6 +127,25 @@ pub struct Looked<'a> {
 }
 
 impl Looked<'_> {
+    /// What an import takes of it.
+    pub fn described(&self) -> GlueTable {
+        let (table, storage) = (&self.table, self.table.storage_descriptor());
+        let column = |column: &Column| GlueColumn {
+            name: column.name().to_string(),
+            data_type: column.r#type().unwrap_or("string").to_string(),
+            comment: column.comment().filter(|comment| !comment.is_empty()).map(str::to_string),
+        };
+        GlueTable {
+            name: table.name().to_string(),
+            database: self.database.clone(),
+            comment: table.description().filter(|comment| !comment.is_empty()).map(str::to_string),
+            location: storage.and_then(StorageDescriptor::location).map(str::to_string),
+            columns: storage.map(StorageDescriptor::columns).unwrap_or_default().iter().map(column).collect(),
+            partitions: table.partition_keys().iter().map(column).collect(),
+            parameters: table.parameters().into_iter().flatten().map(|(n, v)| (n.clone(), v.clone())).collect(),
+        }
+    }
+
     /// Gives the table the definition `json`, if it lies at `from` or where the definition says. What others have added to its
     /// entry stays. The version that was looked at is named: a change in between is refused.
     pub async fn switch(self, from: &str, json: &str) -> Result<Switched, CatalogError> {

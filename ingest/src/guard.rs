@@ -9,12 +9,13 @@ use schemas::hive;
 use schemas::instant;
 use schemas::projection::Rule;
 use schemas::reject::{Reason, Reject, quote};
-use schemas::table::{PartitionColumn, TableSpec};
+use schemas::table::{Folders, PartitionColumn, TableSpec};
 
 /// The rules of a table's partition columns.
 #[derive(Debug)]
 pub struct Guard {
     columns: Vec<Column>,
+    layout: Option<Folders>,
 }
 
 #[derive(Debug)]
@@ -37,7 +38,7 @@ enum Check {
 
 impl Guard {
     pub fn new(spec: &TableSpec) -> Guard {
-        Guard { columns: spec.partitions.iter().map(Column::new).collect() }
+        Guard { columns: spec.partitions.iter().map(Column::new).collect(), layout: spec.layout.clone() }
     }
 
     /// Length of the blocks of time, counted from the epoch, within each of which [`Guard::path`] says the same of the same values.
@@ -64,7 +65,7 @@ impl Guard {
     }
 
     /// The partition path of these key values (one for each partition column, in order) at `now`, milliseconds since the epoch:
-    /// hive-escaped, no slash at either end. `out` is cleared and filled; after a reject it holds nothing of use.
+    /// hive-escaped (or as the table's layout has it), no slash at either end. `out` is cleared and filled; after a reject it holds nothing of use.
     pub fn path(&self, values: &[String], now: i64, out: &mut String) -> Result<(), Reject> {
         debug_assert_eq!(
             values.len(),
@@ -72,6 +73,9 @@ impl Guard {
             "keys and partition columns are matched when the config is read"
         );
         out.clear();
+        if let Some(layout) = &self.layout {
+            return self.laid_out(layout, values, now, out);
+        }
         for (column, value) in self.columns.iter().zip(values) {
             column.admit(value, now)?;
             if !out.is_empty() {
@@ -85,6 +89,25 @@ impl Guard {
         match self.columns.last() {
             Some(last) => last.fits(out, hive::PATH_MAX, "partition path"),
             None => Ok(()),
+        }
+    }
+
+    fn laid_out(&self, layout: &Folders, values: &[String], now: i64, out: &mut String) -> Result<(), Reject> {
+        for (column, value) in self.columns.iter().zip(values) {
+            column.admit(value, now)?;
+        }
+        let Some(last) = self.columns.last() else { return Ok(()) };
+        match layout.path(values, out) {
+            Ok(()) => last.fits(out, hive::PATH_MAX, "partition path"),
+            Err(misfit) => {
+                let place = misfit.column.filter(|at| *at < self.columns.len());
+                let (what, name, value) = match place {
+                    Some(at) => ("value", &self.columns[at].name, values[at].as_str()),
+                    None => ("path", &last.name, out.as_str()),
+                };
+                let message = format!("key `{name}`: {what} `{}` {}", quote(value), misfit.why);
+                Err(Reject::key(Reason::OutsideLayout, name, message))
+            }
         }
     }
 }
@@ -218,6 +241,21 @@ mod tests {
         assert_eq!(months.period_end("m=2025-12"), Some(day));
         assert_eq!(guard(&[("s", "type = \"string\"")]).period_end("s=2025-12-31"), None);
         assert_eq!(months.period_end("m=__HIVE_DEFAULT_PARTITION__"), None);
+    }
+
+    #[test]
+    fn a_layout_takes_values_as_they_are_and_refuses_those_that_would_leave_it() {
+        let text = "version = 1\nname = \"t\"\ndatabase = \"d\"\nlocation = \"s3://b/t/\"\nlayout = \"TABLE_{a}/{*day}\"\n\
+                    unknown_fields = \"rest\"\n[[partition]]\nname = \"a\"\ntype = \"string\"\n\
+                    [[partition]]\nname = \"day\"\ntype = \"string\"\n";
+        let guard = Guard::new(&TableSpec::parse(text, "t.toml").unwrap_or_else(|p| panic!("{p:?}")));
+        assert_eq!(path(&guard, &["Orders", "2026/03/01"]).as_deref(), Ok("TABLE_Orders/2026/03/01"));
+        assert_eq!(path(&guard, &["lesson:started", "x=1"]).as_deref(), Ok("TABLE_lesson:started/x=1"));
+        for hostile in [["a/b", "x"], ["a", "../x"], ["a", "x//y"], ["a", "_x"], ["a\n", "x"]] {
+            assert_eq!(reason(&guard, &hostile), Reason::OutsideLayout, "{hostile:?}");
+        }
+        let reject = path(&guard, &["a/b", "x"]).expect_err("a slash");
+        assert_eq!(reject.message, "key `a`: value `a/b` has a slash, which the layout does not allow here");
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub mod error;
 #[cfg(test)]
 mod golden;
 pub mod guard;
+pub mod import;
 pub mod inflate;
 pub mod keys;
 pub mod late;

@@ -38,7 +38,8 @@ impl Router {
     /// Compiles a rules document. `file` is what problems call it.
     pub fn compile(rules: &Rules, file: &str) -> Result<Router, Vec<Problem>> {
         let spec = TableSpec::parse(&rules.table, file)?;
-        let keys = Arc::new(Keys::compile(&rules.keys, Budget::default(), &|_| (file.to_string(), None))?);
+        let keys =
+            Arc::new(Keys::compile_as(&rules.keys, rules.jq_compat, Budget::default(), &|_| (file.to_string(), None))?);
         let encoder = Encoder::new(&spec, &rules.parquet).map_err(|e| vec![Problem::new(file, None, e.to_string())])?;
         let lag_columns =
             spec.partitions.iter().filter(|column| !column.is_of_time()).map(|column| column.name.clone());
@@ -110,7 +111,7 @@ impl Router {
     /// `arrived_at` stands for `now` in the projection's ranges: the wall clock would send a record that is read again another
     /// way than the first time.
     pub fn route(&mut self, event: &Event<'_>, arrived_at: i64) -> Result<&str, Reject> {
-        self.evaluate(event)?;
+        self.evaluate(event, arrived_at)?;
         self.paths.path(&self.values, arrived_at)
     }
 
@@ -121,7 +122,7 @@ impl Router {
 
     /// As [`Router::route`], for many events at once: see [`Paths::number`].
     pub fn route_to_number(&mut self, event: &Event<'_>, arrived_at: i64) -> Result<Numbered<'_>, Reject> {
-        self.evaluate(event)?;
+        self.evaluate(event, arrived_at)?;
         self.paths.number(&self.values, arrived_at)
     }
 
@@ -130,13 +131,13 @@ impl Router {
         self.paths.period_end(path)
     }
 
-    fn evaluate(&mut self, event: &Event<'_>) -> Result<(), Reject> {
+    fn evaluate(&mut self, event: &Event<'_>, arrived_at: i64) -> Result<(), Reject> {
         if let Some(reject) = event.broken {
             return Err(reject.clone());
         }
         match event.tape {
-            Some(tape) => self.keys.evaluate_apart(tape, &mut self.values),
-            None => self.keys.evaluate(event.data, &mut self.values),
+            Some(tape) => self.keys.evaluate_apart(tape, Some(arrived_at), &mut self.values),
+            None => self.keys.evaluate_arrived(event.data, Some(arrived_at), &mut self.values),
         }
     }
 }

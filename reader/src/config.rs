@@ -73,7 +73,11 @@ pub fn load(path: &Path, lookup: Lookup<'_>) -> Result<Config, ReaderError> {
 /// `None` only where a problem has been said.
 fn build(typed: &mut Text<'_>, folder: &Path, beside: &Path) -> Option<Config> {
     check_sections(typed);
-    let keys = typed.members("keys");
+    let mut keys = typed.members("keys");
+    // Of doubles, integers beyond 2^53 lie in another bucket than the one that an exact integer leads to.
+    if typed.string("decode", "jq_compat").as_deref() == Some("1.6") {
+        keys.retain(|(_, program)| !program.contains("bucket"));
+    }
     let lake = read_lake(typed, folder);
     let spec = read_table(typed, beside);
     let reader = settings::read(typed, spec.as_ref());
@@ -150,7 +154,13 @@ fn read_table(typed: &mut Text<'_>, beside: &Path) -> Option<TableSpec> {
             return None;
         }
     };
-    TableSpec::parse(&text, &path.display().to_string()).map_err(|wrong| typed.say_all(wrong)).ok()
+    let spec = TableSpec::parse(&text, &path.display().to_string()).map_err(|wrong| typed.say_all(wrong)).ok()?;
+    if spec.layout.is_some() {
+        let message = "table spec has a `layout`: this reader looks for name=value folders alone; ask an engine of `alluvium ddl`";
+        typed.say("table", "spec", message);
+        return None;
+    }
+    Some(spec)
 }
 
 /// Reads no more than the limit, whatever the length claims: a device has none.
@@ -201,6 +211,23 @@ mod tests {
         assert_eq!(config.layout.generated.len(), 1);
         assert_eq!(config.reader.listen, "127.0.0.1:9470".parse().expect("an address"));
         assert!(matches!(config.reader.access, Access::Open));
+    }
+
+    #[test]
+    fn a_bucket_of_doubles_does_not_narrow_a_plan() {
+        let config = read(&format!("{GOOD}[decode]\njq_compat = \"1.6\"\n")).expect("read");
+        assert!(config.layout.generated.is_empty());
+    }
+
+    #[test]
+    fn a_table_with_folders_of_its_own_is_refused_and_not_found_empty() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let layout = "layout = \"{created_date}/{attribute_name}/{entity_id_mod}\"\nunknown_fields";
+        std::fs::write(folder.path().join("t.toml"), TABLE.replacen("unknown_fields", layout, 1)).expect("written");
+        let file = folder.path().join("alluvium.toml");
+        std::fs::write(&file, GOOD).expect("written");
+        let told = load(&file, &|_| None).expect_err("refused").to_string();
+        assert!(told.contains("looks for name=value folders alone"), "{told}");
     }
 
     #[test]

@@ -282,6 +282,9 @@ fn lint_template(found: &mut Findings<'_>) {
             format!("storage.location.template is not below the location {}: no file would be found", spec.location);
         found.table("P012", Severity::Error, message);
     }
+    if spec.layout.is_some() {
+        return found.table("P006", Severity::Error, "storage.location.template is generated from `layout`: remove it");
+    }
     let default: Vec<String> = spec.partitions.iter().map(|p| format!("{0}=${{{0}}}/", p.name)).collect();
     if *template == format!("{}{}", spec.location, default.concat()) {
         found.table("P006", Severity::Warn, "storage.location.template is the default layout: remove it");

@@ -44,12 +44,14 @@ pub enum Reason {
     KeyTooLong,
     /// The key's value is outside the table's projection: no query would ever see the row.
     OutsideProjection,
+    /// The key's value cannot stand where the table's layout has it: it would leave its folder.
+    OutsideLayout,
     /// A value does not fit its column.
     Column,
 }
 
 impl Reason {
-    pub const ALL: [Reason; 17] = [
+    pub const ALL: [Reason; 18] = [
         Reason::NotJson,
         Reason::NotObject,
         Reason::TooDeep,
@@ -66,6 +68,7 @@ impl Reason {
         Reason::KeyBudget,
         Reason::KeyTooLong,
         Reason::OutsideProjection,
+        Reason::OutsideLayout,
         Reason::Column,
     ];
 
@@ -87,6 +90,7 @@ impl Reason {
             Reason::KeyBudget => "key_budget",
             Reason::KeyTooLong => "key_too_long",
             Reason::OutsideProjection => "outside_projection",
+            Reason::OutsideLayout => "outside_layout",
             Reason::Column => "column",
         }
     }

@@ -21,6 +21,27 @@ pub struct Rules {
     /// How a record becomes events. Documents from before it was there have the defaults.
     #[serde(default)]
     pub decode: DecodeSettings,
+    /// Whose numbers and dates the keys have. Left out where it is ours, so that documents from before it was there are the same.
+    #[serde(default, skip_serializing_if = "JqCompat::is_off")]
+    pub jq_compat: JqCompat,
+}
+
+/// `[decode] jq_compat`: what a key's program answers where this program and a version of jq differ.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JqCompat {
+    /// Exact integers, dates with fractions and offsets.
+    #[default]
+    #[serde(rename = "off")]
+    Off,
+    /// As jq 1.6, which Amazon Data Firehose runs: numbers are doubles, `fromdate` takes whole seconds in UTC alone.
+    #[serde(rename = "1.6")]
+    V16,
+}
+
+impl JqCompat {
+    pub fn is_off(&self) -> bool {
+        *self == JqCompat::Off
+    }
 }
 
 /// `[decode]`: how a record becomes events.
@@ -76,7 +97,15 @@ impl Rules {
     /// Rules of this version, with the default [`DecodeSettings`].
     pub fn new(keys: Vec<(String, String)>, spec: &TableSpec, parquet: ParquetSettings) -> Self {
         let decode = DecodeSettings::default();
-        Rules { format: Self::FORMAT, logic: Self::LOGIC, keys, table: spec.text.clone(), parquet, decode }
+        Rules {
+            format: Self::FORMAT,
+            logic: Self::LOGIC,
+            keys,
+            table: spec.text.clone(),
+            parquet,
+            decode,
+            jq_compat: JqCompat::Off,
+        }
     }
 
     /// The document as stored at `configs/<fingerprint>.json`. The fingerprint is the hash of exactly these bytes.
@@ -95,5 +124,17 @@ mod tests {
             "page_bytes":1,"dictionary":true,"page_index":true}}"#;
         let old: Result<Rules, _> = serde_json::from_str(text);
         assert_eq!(old.expect("reads").decode, DecodeSettings::default());
+    }
+
+    #[test]
+    fn jqs_version_is_in_the_document_only_where_it_is_not_ours() {
+        let spec = "version = 1\nname = \"t\"\nlocation = \"s3://b/t/\"\n[[column]]\nname = \"x\"\ntype = \"string\"\n\
+                    [[partition]]\nname = \"p\"\ntype = \"string\"\n";
+        let spec = TableSpec::parse(spec, "t.toml").expect("a spec");
+        let ours = Rules::new(Vec::new(), &spec, ParquetSettings::default());
+        let jqs = Rules { jq_compat: JqCompat::V16, ..ours.clone() };
+        assert!(!String::from_utf8_lossy(&ours.to_json()).contains("jq_compat"));
+        assert!(String::from_utf8_lossy(&jqs.to_json()).contains("\"jq_compat\": \"1.6\""));
+        assert_eq!(serde_json::from_slice::<Rules>(&jqs.to_json()).expect("reads").jq_compat, JqCompat::V16);
     }
 }

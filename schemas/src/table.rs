@@ -3,6 +3,7 @@
 //! `schemas/tables/*.toml` is the source of truth. From it come the Arrow schema, the DDL of every engine, the writer's guard
 //! and the reader's pruning.
 
+mod folders;
 mod parse;
 mod path;
 mod reader;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::column::{Column, ColumnSource, DataType};
 use crate::problem::{Problem, nearest};
 use crate::projection::Rule;
+pub use folders::{Folders, Misfit};
 
 /// Most columns and partition columns of a table.
 pub const COLUMNS_MAX: usize = 2000;
@@ -43,6 +45,8 @@ pub struct TableSpec {
     pub columns: Vec<Column>,
     /// In path order. Not repeated in the file.
     pub partitions: Vec<PartitionColumn>,
+    /// Folders other than `name=value/name=value`.
+    pub layout: Option<Folders>,
     pub unknown_fields: UnknownFields,
     /// Add `_shard`, `_position` and `_arrived_at`.
     pub metadata: bool,

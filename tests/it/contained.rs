@@ -87,7 +87,8 @@ fn a_job_runs_over_a_read_only_root_as_nobody() {
     assert!(process.signal("TERM"));
     let ended = wait_for("it to end", SECONDS, || process.0.try_wait().expect("it can be asked"));
     assert!(ended.success(), "{ended}:\n{}", log());
-    assert_eq!(duck::number(&format!("select count(*) from {}", duck::lake(&lake.table.url()))), events.len() as u64);
+    let rows = duck::number(&format!("select count(*) from {}", duck::lake(&lake.table.url())));
+    assert_eq!(rows, events.len() as i64);
 }
 
 /// What the image's last stage says, which nothing here can build.

@@ -22,6 +22,7 @@ const TARGETS: &[Target] = &[
     ("events", targets::events::run),
     ("firehose", targets::firehose::run),
     ("hive", targets::hive::run),
+    ("import", targets::import::run),
     ("journal", targets::journal::run),
     ("jq", targets::jq::run),
     ("kpl", targets::kpl::run),

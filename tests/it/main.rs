@@ -18,6 +18,7 @@ mod fanout;
 mod forward;
 mod fuzz_corpus;
 mod house;
+mod import;
 mod infra;
 mod instruments;
 mod json_test_suite;

@@ -70,9 +70,10 @@ fn watched() -> &'static Watched {
         let config = config.replace("\"127.0.0.1:9464\"", &targets.join(", ")).replace(": 15s", ": 1s");
         let prometheus = Prometheus::start(&config, &[file("infra/monitoring/alarms.yaml")]);
         wait_for("the whole job to be seen", SCRAPED_SECONDS, || {
-            let rows = "alluvium_delivery_to_s3_records_total > 300";
-            let seen_again = format!("({rows}) and (({rows}) offset 3s) and alluvium_partition_count == 0");
-            (prometheus.query(&seen_again).len() == 2).then_some(())
+            // Seen again some scrapes later, so that rates have two points.
+            let seen_again =
+                "(alluvium_delivery_to_s3_records_total offset 3s > 300) and alluvium_partition_count == 0";
+            (prometheus.query(seen_again).len() == 2).then_some(())
         });
         Watched { prometheus, _running: running }
     })

@@ -185,7 +185,7 @@ impl<'a> Stages<'a> {
             return Err(reject.clone());
         }
         said.parsed = true;
-        if let Err(reject) = self.keys.evaluate(event.data, values) {
+        if let Err(reject) = self.keys.evaluate_arrived(event.data, Some(self.now), values) {
             // What stands at the failed key and behind it means nothing.
             let named = |(name, _): &(String, String)| reject.key.as_deref() == Some(name);
             values.truncate(self.config.keys.iter().position(named).unwrap_or(0));

@@ -7,6 +7,7 @@ pub mod demo;
 mod demo_summary;
 mod error;
 pub mod explain;
+pub mod import;
 mod rebuild;
 mod reload;
 mod replay;
@@ -66,6 +67,9 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Print the table's definition for a query engine
     Ddl(DdlArgs),
+    /// Take over another service's stream: configuration, table spec, and what is the same, better, different or unsupported
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// Join a shard of the Kinesis Client Library's daemon, which starts this, to the `run` with [source.kcl]
     Shard(ShardArgs),
 }
@@ -221,6 +225,7 @@ pub async fn execute(command: Command) -> Result<(), CliError> {
         Command::Check(args) => check::run(&args, &mut out).await,
         Command::Explain(args) => explain::run(&args, &mut out),
         Command::Ddl(args) => ddl::run(&args, &mut out),
+        Command::Import(command) => Box::pin(import::run(command, &mut out)).await,
         Command::Shard(args) => shard::run(args).await,
     }
 }

@@ -338,6 +338,15 @@ pub static SECTIONS: &[Section] = &[
                 "Bytes of one record after decompression at most. A larger one goes to the errors output as it came, with the \
                  reason `too_large`.",
             ),
+            field(
+                "jq_compat",
+                Kind::Choice(&["off", "1.6"]),
+                Default("off"),
+                "1.6",
+                "Whose answers the programs of `[keys]` give where this program and jq differ. `off`: integers are exact, dates have \
+                 fractions and offsets. `1.6`, as in Amazon Data Firehose: numbers are doubles and written as jq 1.6 writes them, \
+                 `fromdate` takes `2026-01-31T00:00:00Z` and no other form. docs/import.md tells what still differs.",
+            ),
         ],
     },
     Section {

@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use schemas::problem::{Problem, nearest};
-use schemas::rules::{DecodeSettings, ParquetSettings, Rules};
+use schemas::rules::{DecodeSettings, JqCompat, ParquetSettings, Rules};
 use schemas::table::TableSpec;
 use writer::settings::{ArchiveSettings, BufferSettings, LakeSettings};
 
@@ -45,6 +45,7 @@ pub struct Config {
     pub buffer: BufferSettings,
     pub parquet: ParquetSettings,
     pub decode: DecodeSettings,
+    pub jq_compat: JqCompat,
     /// Where the admin endpoint listens; `None`: off.
     pub admin: Option<SocketAddr>,
     /// What is logged, see [`crate::logs`].
@@ -56,12 +57,12 @@ impl Config {
     /// Everything that decides which file a record goes to and what that file's bytes are.
     pub fn rules(&self) -> Rules {
         let rules = Rules::new(self.keys.clone(), &self.table, self.parquet.clone());
-        Rules { decode: self.decode.clone(), ..rules }
+        Rules { decode: self.decode.clone(), jq_compat: self.jq_compat, ..rules }
     }
 
     /// Compiles the keys; problems name the line in the config file.
     pub fn compile_keys(&self) -> Result<Keys, Vec<Problem>> {
-        compile(&self.keys, &self.key_lines, &self.file)
+        compile(&self.keys, self.jq_compat, &self.key_lines, &self.file)
     }
 
     /// What runs, for people, without secrets: environment variables stand as `${NAME}`.
@@ -70,8 +71,8 @@ impl Config {
     }
 }
 
-fn compile(keys: &[(String, String)], lines: &[usize], file: &str) -> Result<Keys, Vec<Problem>> {
-    Keys::compile(keys, Budget::default(), &|n| (file.to_string(), lines.get(n).copied()))
+fn compile(keys: &[(String, String)], compat: JqCompat, lines: &[usize], file: &str) -> Result<Keys, Vec<Problem>> {
+    Keys::compile_as(keys, compat, Budget::default(), &|n| (file.to_string(), lines.get(n).copied()))
 }
 
 /// What is wrong with a program quotes it, and what a variable in it holds may be a secret.
@@ -107,7 +108,7 @@ pub fn load(path: &Path, lookup: Lookup<'_>) -> Result<Config, Vec<Problem>> {
         None => typed.keys.clone(),
     };
     let (named, lines): (Vec<_>, Vec<_>) = keys.into_iter().map(|k| ((k.name, k.program), k.line)).unzip();
-    match compile(&named, &lines, &file) {
+    match compile(&named, jq_compat(&typed), &lines, &file) {
         Err(wrong) if !named.is_empty() => problems.extend(wrong.into_iter().map(|p| without_values(p, &typed))),
         _ => {}
     }
@@ -265,6 +266,7 @@ fn build(typed: &Typed, folder: &Path, parts: Parts) -> Option<Config> {
         buffer: buffer(typed)?,
         parquet: parquet(typed)?,
         decode: decode(typed)?,
+        jq_compat: jq_compat(typed),
         admin: typed.address("admin", "listen"),
         log_filter: typed.text("log", "filter")?,
         file: parts.file,
@@ -308,6 +310,10 @@ fn parquet(typed: &Typed) -> Option<ParquetSettings> {
         dictionary: typed.flag("parquet", "dictionary"),
         page_index: typed.flag("parquet", "page_index"),
     })
+}
+
+fn jq_compat(typed: &Typed) -> JqCompat {
+    if typed.text("decode", "jq_compat").as_deref() == Some("1.6") { JqCompat::V16 } else { JqCompat::Off }
 }
 
 fn decode(typed: &Typed) -> Option<DecodeSettings> {

@@ -109,6 +109,9 @@ pub(crate) fn bucket_of_number(number: &Num, n: u32) -> Result<u32, String> {
     let bucket = match number {
         Num::Int(value) => Some(schemas::bucket::bucket_i128(*value, n)),
         Num::Big(digits) => schemas::bucket::bucket_number(digits, n),
+        Num::Float(value) if value.fract() == 0.0 && value.abs() < 1e38 => {
+            Some(schemas::bucket::bucket_i128(*value as i128, n))
+        }
         Num::Float(_) => None,
     };
     bucket.ok_or_else(|| format!("{} has no bucket: want an integer or a string", number.text()))

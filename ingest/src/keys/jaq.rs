@@ -17,6 +17,7 @@ use jaq_core::load::{self, Arena, File, Loader};
 use jaq_core::native::{self, Fun, bome, run, unary, v};
 use jaq_core::{Compiler, Ctx, Cv, Error, Native, RunPtr, ValXs, Vars};
 use schemas::problem::nearest;
+use schemas::rules::JqCompat;
 
 use super::budget::{self, charge, charge_bytes};
 use super::builtins::{self, FUNCTIONS, FUNCTIONS1};
@@ -36,15 +37,15 @@ impl fmt::Debug for Program {
 
 impl Program {
     /// Compiles a program that [`super::check::parse`] has accepted; else the message says what it lacks.
-    pub(crate) fn compile(program: &str) -> Result<Program, String> {
+    pub(crate) fn compile(program: &str, compat: JqCompat) -> Result<Program, String> {
         let arena = Arena::default();
-        let loader = Loader::new(definitions());
+        let loader = Loader::new(definitions(compat));
         let modules =
             loader.load(&arena, File { code: program, path: () }).map_err(|_| "program does not parse".to_string())?;
         let compiled = Compiler::default().with_funs(functions()).compile(modules);
         compiled.map(Program).map_err(|errors| {
             let first = errors.first().and_then(|(_, errors)| errors.first());
-            first.map_or_else(|| "program does not compile".to_string(), |(name, what)| undefined(name, what))
+            first.map_or_else(|| "program does not compile".to_string(), |(name, what)| undefined(name, what, compat))
         })
     }
 
@@ -66,7 +67,7 @@ impl Program {
     }
 }
 
-fn undefined(name: &str, what: &Undefined) -> String {
+fn undefined(name: &str, what: &Undefined, compat: JqCompat) -> String {
     if let Some(hint) = hint(name) {
         return format!("`{name}` is not available: {hint}");
     }
@@ -74,7 +75,7 @@ fn undefined(name: &str, what: &Undefined) -> String {
         Undefined::Filter(arity) => *arity,
         other => return format!("`{name}` is not defined ({})", other.as_str()),
     };
-    let names: Vec<(&str, usize)> = available();
+    let names: Vec<(&str, usize)> = available(compat);
     if let Some((_, has)) = names.iter().find(|(known, _)| *known == name) {
         return format!("`{name}` takes {has} arguments, not {arity}");
     }
@@ -100,8 +101,8 @@ fn hint(name: &str) -> Option<&'static str> {
 }
 
 /// Names and arities a program may call.
-fn available() -> Vec<(&'static str, usize)> {
-    let defined = definitions().map(|def| (def.name, def.args.len()));
+fn available(compat: JqCompat) -> Vec<(&'static str, usize)> {
+    let defined = definitions(compat).map(|def| (def.name, def.args.len()));
     defined
         .chain(functions().into_iter().map(|(name, args, _)| (name, args.len())))
         .filter(|(name, _)| !name.ends_with("_raw") && !name.ends_with("_cost"))
@@ -151,12 +152,25 @@ def gmtime: epoch_seconds | gmtime_raw;
 def strptime($format): format_cost($format) | strptime_raw($format);
 "#;
 
-fn definitions() -> impl Iterator<Item = Def<&'static str>> {
+/// What jq 1.6 does otherwise, for who asks for it. Its time zone is taken to be UTC, as on a machine that has none.
+const OURS_AS_16: &str = r#"
+def todateiso8601: strftime("%Y-%m-%dT%H:%M:%SZ");
+def todate: todateiso8601;
+def date: todate;
+def fromdateiso8601: strptime("%Y-%m-%dT%H:%M:%SZ") | mktime;
+def fromdate: fromdateiso8601;
+def localtime: gmtime;
+def strflocaltime($format): strftime($format);
+"#;
+
+fn definitions(compat: JqCompat) -> impl Iterator<Item = Def<&'static str>> {
     let left_out = |def: &Def<&'static str>| DEFINITIONS_LEFT_OUT.contains(&(def.name, def.args.len()));
     let jaqs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
     let ours = load::parse(OURS, |p| p.defs()).expect("the definitions above parse");
-    // Ours first: the libraries' definitions call them.
-    ours.into_iter().chain(jaqs.filter(move |def| !left_out(def)))
+    let as_16 = load::parse(OURS_AS_16, |p| p.defs()).expect("the definitions above parse");
+    // Ours first, since the libraries' definitions call them; jq's last, since the last one of a name is meant.
+    let ours = ours.into_iter().chain(jaqs.filter(move |def| !left_out(def)));
+    ours.chain(as_16.into_iter().filter(move |_| compat == JqCompat::V16))
 }
 
 /// Functions of jaq's libraries that are not ours to use.
@@ -346,7 +360,7 @@ mod tests {
 
     #[test]
     fn every_definition_and_function_of_the_reduced_library_compiles() {
-        assert!(Program::compile(".").is_ok(), "{:?}", Program::compile("."));
+        assert!(Program::compile(".", JqCompat::Off).is_ok(), "{:?}", Program::compile(".", JqCompat::Off));
     }
 
     #[test]
@@ -369,17 +383,17 @@ mod tests {
             "input_line_number",
             "get_search_list",
         ] {
-            let message = Program::compile(program).expect_err(program);
+            let message = Program::compile(program, JqCompat::Off).expect_err(program);
             assert!(message.contains("function of the record alone"), "{program}: {message}");
         }
         for program in ["repeat(1)", "recurse(.)", "while(true; .)", "until(false; .)"] {
-            assert!(Program::compile(program).expect_err(program).contains("must end"), "{program}");
+            assert!(Program::compile(program, JqCompat::Off).expect_err(program).contains("must end"), "{program}");
         }
     }
 
     #[test]
     fn a_wrong_name_is_answered_with_the_right_one() {
-        let message = |program| Program::compile(program).expect_err(program);
+        let message = |program| Program::compile(program, JqCompat::Off).expect_err(program);
         assert_eq!(message(".a | utcdate"), "there is no function `utcdate`: did you mean `utc_date`?");
         assert_eq!(message(".a | bucket"), "`bucket` takes 1 arguments, not 0");
         assert_eq!(

@@ -6,6 +6,7 @@
 //!
 //! Every evaluation ends, whatever the program and the record: see [`budget`] and [`check`].
 
+mod arrival;
 mod budget;
 mod builtins;
 mod check;
@@ -25,8 +26,10 @@ use std::sync::Arc;
 
 use schemas::problem::Problem;
 use schemas::reject::{Reason, Reject, quote};
+use schemas::rules::JqCompat;
 use writer::tape::Tape;
 
+use self::arrival::Arrival;
 use self::budget::Stopped;
 use self::jaq::Program;
 use self::plan::{Fail, Lazy, Plan, Scanned};
@@ -78,6 +81,7 @@ pub struct Keys {
     /// Top-level fields that the plans and projections read.
     fields: Vec<Arc<str>>,
     budget: Budget,
+    compat: JqCompat,
 }
 
 #[derive(Debug)]
@@ -94,6 +98,16 @@ enum Run {
     /// The fields, and their places among those scanned.
     Projected(Vec<(Arc<str>, usize)>),
     Full,
+    /// Of no record, but of when it came.
+    Arrived(Arrival),
+}
+
+/// A record on its way through the keys.
+#[derive(Debug, Clone, Copy)]
+struct Given<'a, 'f> {
+    scanned: Scanned<'a, 'f>,
+    arrived_at: Option<i64>,
+    compat: JqCompat,
 }
 
 /// What a program gave, as far as it matters for a key.
@@ -111,6 +125,10 @@ const FIELDS_FEW: usize = 16;
 /// With fewer steps than this even a value that stands in the record as it is goes the long way, which counts them.
 const STEPS_PLAIN: u64 = 16;
 
+/// Digits of an integer that is the same however it is read: within 64 bits, and within a double.
+const PLAIN_DIGITS: usize = 18;
+const PLAIN_DIGITS_OF_DOUBLES: usize = 15;
+
 /// Stack for compiling: the parser recurses as deep as a program nests.
 const COMPILE_STACK_BYTES: usize = 64 * 1024 * 1024;
 
@@ -121,9 +139,19 @@ impl Keys {
         budget: Budget,
         place: &dyn Fn(usize) -> (String, Option<usize>),
     ) -> Result<Keys, Vec<Problem>> {
+        Keys::compile_as(named, JqCompat::Off, budget, place)
+    }
+
+    /// As [`Keys::compile`], for programs that answer as a version of jq does.
+    pub fn compile_as(
+        named: &[(String, String)],
+        compat: JqCompat,
+        budget: Budget,
+        place: &dyn Fn(usize) -> (String, Option<usize>),
+    ) -> Result<Keys, Vec<Problem>> {
         let compiled = std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().stack_size(COMPILE_STACK_BYTES);
-            let spawned = thread.spawn_scoped(scope, || compile_all(named));
+            let spawned = thread.spawn_scoped(scope, || compile_all(named, compat));
             spawned.map_err(|e| format!("cannot start a thread: {e}")).map(|handle| handle.join())
         });
         let (keys, fields) = match compiled {
@@ -143,7 +171,7 @@ impl Keys {
                 }
             }
         }
-        if problems.is_empty() { Ok(Keys { keys: good, fields, budget }) } else { Err(problems) }
+        if problems.is_empty() { Ok(Keys { keys: good, fields, budget, compat }) } else { Err(problems) }
     }
 
     /// Each key's name and how its program runs.
@@ -155,25 +183,45 @@ impl Keys {
     ///
     /// `record` is strict JSON (UTF-8, an object, nested no deeper than the limit): the decode stage has checked.
     pub fn evaluate(&self, record: &[u8], values: &mut Vec<String>) -> Result<(), Reject> {
+        self.evaluate_arrived(record, None, values)
+    }
+
+    /// As [`Keys::evaluate`] of a record that arrived at this instant, milliseconds since the epoch: where a key tells of it.
+    pub fn evaluate_arrived(
+        &self,
+        record: &[u8],
+        arrived_at: Option<i64>,
+        values: &mut Vec<String>,
+    ) -> Result<(), Reject> {
         let Ok(record) = simdutf8::basic::from_utf8(record) else {
             values.clear();
             return Err(Reject::new(Reason::NotJson, "record is not json: not UTF-8"));
         };
         let mut nodes = Vec::new();
         match Tape::read(record, &mut nodes) {
-            Ok(tape) => self.evaluate_apart(tape, values),
-            Err(_) => self.evaluate_with(record, values, |names, found| scan::fields(record, names, found)),
+            Ok(tape) => self.evaluate_apart(tape, arrived_at, values),
+            Err(_) => {
+                let find = |names: &[Arc<str>], found: &mut [_]| scan::fields(record, names, found);
+                self.evaluate_with(record, arrived_at, values, find)
+            }
         }
     }
 
-    /// As [`Keys::evaluate`] of a record that is taken apart already.
-    pub fn evaluate_apart(&self, record: Tape<'_>, values: &mut Vec<String>) -> Result<(), Reject> {
-        self.evaluate_with(record.text(), values, |names, found| scan::fields_apart(record, names, found))
+    /// As [`Keys::evaluate_arrived`] of a record that is taken apart already.
+    pub fn evaluate_apart(
+        &self,
+        record: Tape<'_>,
+        arrived_at: Option<i64>,
+        values: &mut Vec<String>,
+    ) -> Result<(), Reject> {
+        let find = |names: &[Arc<str>], found: &mut [_]| scan::fields_apart(record, names, found);
+        self.evaluate_with(record.text(), arrived_at, values, find)
     }
 
     fn evaluate_with<'a>(
         &self,
         record: &'a str,
+        arrived_at: Option<i64>,
         values: &mut Vec<String>,
         find: impl FnOnce(&[Arc<str>], &mut [Option<&'a str>]),
     ) -> Result<(), Reject> {
@@ -185,15 +233,19 @@ impl Keys {
             many.resize(count, None);
             &mut many[..]
         };
+        if self.compat == JqCompat::V16 {
+            scan::whole_surrogates(record)?;
+        }
         find(&self.fields, found);
         let scanned = Scanned { record: record.trim_ascii(), fields: found };
+        let given = Given { scanned, arrived_at, compat: self.compat };
         // Keeps the allocations of the record before.
         values.resize_with(self.keys.len(), String::new);
         for (key, value) in self.keys.iter().zip(values.iter_mut()) {
             value.clear();
-            if !key.is_plain(scanned, &self.budget, value) {
+            if !key.is_plain(given, &self.budget, value) {
                 value.clear();
-                key.evaluate(scanned, &self.budget, &key.run, value)?;
+                key.evaluate(given, &self.budget, &key.run, value)?;
             }
         }
         Ok(())
@@ -204,9 +256,15 @@ impl Keys {
     pub fn evaluate_by_jaq(&self, record: &[u8], values: &mut Vec<String>) -> Result<(), Reject> {
         let record = std::str::from_utf8(record).expect("decode has checked").trim_ascii();
         values.clear();
+        if self.compat == JqCompat::V16 {
+            scan::whole_surrogates(record)?;
+        }
         for key in &self.keys {
             let mut value = String::new();
-            key.evaluate(Scanned { record, fields: &[] }, &self.budget, &Run::Full, &mut value)?;
+            let scanned = Scanned { record, fields: &[] };
+            let given = Given { scanned, arrived_at: None, compat: self.compat };
+            let run = if let Run::Arrived(_) = key.run { &key.run } else { &Run::Full };
+            key.evaluate(given, &self.budget, run, &mut value)?;
             values.push(value);
         }
         Ok(())
@@ -215,18 +273,26 @@ impl Keys {
 
 type Compiled = (Vec<(usize, Result<Key, String>)>, Vec<Arc<str>>);
 
-fn compile_all(named: &[(String, String)]) -> Compiled {
+fn compile_all(named: &[(String, String)], compat: JqCompat) -> Compiled {
     let mut fields = Vec::new();
-    let mut keys: Vec<_> = named.iter().map(|(name, program)| compile(name, program, &mut fields)).collect();
+    let mut one = |(name, program): &(String, String)| {
+        // The numbers that stand in a program are jq's as those of a record are.
+        number::with_doubles(compat == JqCompat::V16, || compile(name, program, compat, &mut fields))
+    };
+    let mut keys: Vec<_> = named.iter().map(&mut one).collect();
     if named.is_empty() {
         keys.push(Err("there are no keys: write `name = '.field'` under [keys]".to_string()));
     }
     (keys.into_iter().enumerate().collect(), fields)
 }
 
-fn compile(name: &str, program: &str, fields: &mut Vec<Arc<str>>) -> Result<Key, String> {
+fn compile(name: &str, program: &str, compat: JqCompat, fields: &mut Vec<Arc<str>>) -> Result<Key, String> {
     let term = check::parse(program)?;
-    let compiled = Program::compile(program)?;
+    if let Some(arrival) = arrival::of(&term)? {
+        let (program, reads) = (Program::compile(".", compat)?, Reads::default());
+        return Ok(Key { name: name.to_string(), program, reads, run: Run::Arrived(arrival) });
+    }
+    let compiled = Program::compile(program, compat)?;
     let reads = Reads::of(&term);
     let run = match plan::compile(&term, fields) {
         Some(plan) => Run::Native(plan),
@@ -254,7 +320,7 @@ fn places(reads: &Reads, fields: &mut Vec<Arc<str>>) -> Vec<(Arc<str>, usize)> {
 impl Run {
     fn level(&self) -> Level {
         match self {
-            Run::Native(_) => Level::Native,
+            Run::Native(_) | Run::Arrived(_) => Level::Native,
             Run::Projected(_) => Level::Projected,
             Run::Full => Level::Full,
         }
@@ -263,19 +329,39 @@ impl Run {
 
 impl Key {
     /// The usual programs on the usual values: writes the text if there is nothing to be said against it. False says nothing.
-    fn is_plain(&self, scanned: Scanned<'_, '_>, budget: &Budget, value: &mut String) -> bool {
+    fn is_plain(&self, given: Given<'_, '_>, budget: &Budget, value: &mut String) -> bool {
+        let digits = if given.compat.is_off() { PLAIN_DIGITS } else { PLAIN_DIGITS_OF_DOUBLES };
         match &self.run {
             // What this charges is less than a record of any length gives.
             Run::Native(plan) if budget.steps >= STEPS_PLAIN => {
-                plan.write_plain(scanned, value) && (1..=budget.value_bytes).contains(&value.len())
+                plan.write_plain(given.scanned, digits, value) && (1..=budget.value_bytes).contains(&value.len())
             }
             _ => false,
         }
     }
 
-    fn evaluate(&self, scanned: Scanned<'_, '_>, budget: &Budget, run: &Run, value: &mut String) -> Result<(), Reject> {
+    fn evaluate(&self, given: Given<'_, '_>, budget: &Budget, run: &Run, value: &mut String) -> Result<(), Reject> {
+        if let Run::Arrived(arrival) = run {
+            value.push_str(&self.arrival(arrival, given.arrived_at)?);
+            return Ok(());
+        }
+        number::with_doubles(given.compat == JqCompat::V16, || self.interpret(given.scanned, budget, run, value))
+    }
+
+    fn arrival(&self, arrival: &Arrival, arrived_at: Option<i64>) -> Result<String, Reject> {
+        let text = arrived_at.and_then(|at| arrival.text(at));
+        text.ok_or_else(|| self.reject(Reason::KeyError, "tells when the record arrived, and that is not known here"))
+    }
+
+    fn interpret(
+        &self,
+        scanned: Scanned<'_, '_>,
+        budget: &Budget,
+        run: &Run,
+        value: &mut String,
+    ) -> Result<(), Reject> {
         let input = match run {
-            Run::Native(_) => Value::Null,
+            Run::Native(_) | Run::Arrived(_) => Value::Null,
             Run::Projected(places) => project(scanned, places),
             Run::Full => scan::parse(scanned.record),
         };
@@ -378,8 +464,18 @@ fn interpreted<'a>(mut outputs: Vec<Result<Value, String>>) -> Output<'a> {
 
 /// All outputs of a program as JSON, as the jq command prints them, or what stopped it after the outputs so far.
 #[cfg(test)]
-fn run_program(program: &str, input: &str, steps: u64) -> (Vec<String>, Option<String>) {
-    let compiled = match check::parse(program).and_then(|_| Program::compile(program)) {
+fn run_program(program: &str, compat: JqCompat, input: &str, steps: u64) -> (Vec<String>, Option<String>) {
+    if compat == JqCompat::V16
+        && let Err(reject) = scan::whole_surrogates(input)
+    {
+        return (Vec::new(), Some(reject.message));
+    }
+    number::with_doubles(compat == JqCompat::V16, || run_by_jaq(program, compat, input, steps))
+}
+
+#[cfg(test)]
+fn run_by_jaq(program: &str, compat: JqCompat, input: &str, steps: u64) -> (Vec<String>, Option<String>) {
+    let compiled = match check::parse(program).and_then(|_| Program::compile(program, compat)) {
         Ok(compiled) => compiled,
         Err(message) => return (Vec::new(), Some(message)),
     };

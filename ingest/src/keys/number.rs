@@ -1,10 +1,37 @@
 //! Numbers: integers are exact at any length, everything else is a double.
 //!
-//! jq 1.6 has doubles only, jaq keeps what was written. A partition key needs one text per number, so here a number that is
+//! That is so unless jq 1.6's numbers are asked for ([`with_doubles`]). jq 1.6 has doubles only, jaq keeps what was written. A partition key needs one text per number, so here a number that is
 //! integral is an integer however it is written (`1.0`, `1e3`), and arithmetic on integers is exact as long as 128 bits hold it.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::sync::Arc;
+
+thread_local! {
+    static DOUBLES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Smallest integer that has a neighbour no double tells from it.
+const EXACT_LIMIT: i128 = 1 << 53;
+
+/// Runs `evaluate` with jq 1.6's numbers, if `doubles`, else with ours. Where they are jq's, what is integral and below 2^53 is an
+/// integer all the same (it has the same text and the same sums), and everything else a double.
+pub(crate) fn with_doubles<T>(doubles: bool, evaluate: impl FnOnce() -> T) -> T {
+    struct Restored(bool);
+    impl Drop for Restored {
+        fn drop(&mut self) {
+            DOUBLES.set(self.0);
+        }
+    }
+    // An evaluation may be left by unwinding.
+    let _restored = Restored(DOUBLES.replace(doubles));
+    evaluate()
+}
+
+/// Whether numbers are jq 1.6's on this thread.
+pub(crate) fn are_doubles() -> bool {
+    DOUBLES.get()
+}
 
 /// Longest integer, in digits, that an exponent may write out; beyond it the number is a double (`1e1000` the largest one).
 const DIGITS_MAX: usize = 400;
@@ -12,7 +39,7 @@ const DIGITS_MAX: usize = 400;
 /// Largest power of two below which a double that is integral becomes an integer.
 const INT_LIMIT: f64 = 170_141_183_460_469_231_731_687_303_715_884_105_728.0;
 
-/// Never an integral double below 2^127.
+/// Never an integral double below 2^127; where numbers are doubles, no integer from 2^53 on, and the double `-0.0`.
 #[derive(Debug, Clone)]
 pub(crate) enum Num {
     Int(i128),
@@ -24,6 +51,10 @@ pub(crate) enum Num {
 impl Num {
     /// A number written as JSON (checked by whoever calls).
     pub(crate) fn parse(text: &str) -> Num {
+        if are_doubles() {
+            // What is too large is infinite in sums, and the largest double as text.
+            return Num::from_f64(text.parse().unwrap_or(f64::NAN));
+        }
         if let Ok(value) = text.parse::<i64>() {
             return Num::Int(i128::from(value));
         }
@@ -34,7 +65,16 @@ impl Num {
     }
 
     pub(crate) fn from_f64(value: f64) -> Num {
-        if value.fract() == 0.0 && value.abs() < INT_LIMIT { Num::Int(value as i128) } else { Num::Float(value) }
+        let limit = if are_doubles() { EXACT_LIMIT as f64 } else { INT_LIMIT };
+        let negative_zero = are_doubles() && value == 0.0 && value.is_sign_negative();
+        let whole = value.fract() == 0.0 && value.abs() < limit && !negative_zero;
+        if whole { Num::Int(value as i128) } else { Num::Float(value) }
+    }
+
+    /// The outcome of exact arithmetic.
+    fn whole(value: i128) -> Num {
+        let rounded = are_doubles() && value.unsigned_abs() >= EXACT_LIMIT.unsigned_abs();
+        if rounded { Num::Float(value as f64) } else { Num::Int(value) }
     }
 
     pub(crate) fn as_f64(&self) -> f64 {
@@ -74,7 +114,7 @@ impl Num {
             (Num::Int(a), Num::Int(b)) => int(*a, *b),
             _ => None,
         };
-        exact.map_or_else(|| Num::from_f64(float(self.as_f64(), other.as_f64())), Num::Int)
+        exact.map_or_else(|| Num::from_f64(float(self.as_f64(), other.as_f64())), Num::whole)
     }
 
     /// `None`: the divisor is zero.
@@ -88,6 +128,10 @@ impl Num {
 
     /// jq's `%`: both sides truncated to integers, sign of the dividend. `None`: the divisor is zero.
     pub(crate) fn rem(&self, other: &Num) -> Option<Num> {
+        if are_doubles() {
+            let (left, right) = (self.machine_word(), other.machine_word());
+            return (right != 0).then(|| Num::whole(i128::from(left.checked_rem(right).unwrap_or(0))));
+        }
         if self.is_nan() || other.is_nan() {
             return Some(Num::Float(f64::NAN));
         }
@@ -101,8 +145,16 @@ impl Num {
         }))
     }
 
+    /// As a processor makes 64 bits of a double: what does not fit is the least there is.
+    fn machine_word(&self) -> i64 {
+        let value = self.as_f64().trunc();
+        let fits = (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&value);
+        if fits { value as i64 } else { i64::MIN }
+    }
+
     pub(crate) fn neg(&self) -> Num {
         match self {
+            _ if are_doubles() => Num::from_f64(-self.as_f64()),
             Num::Big(digits) => {
                 Num::Big(digits.strip_prefix('-').map_or_else(|| format!("-{digits}"), str::to_string).into())
             }
@@ -169,7 +221,10 @@ fn float_text(value: f64) -> String {
     let scientific = format!("{:e}", value.abs());
     let (mantissa, exponent) = scientific.split_once('e').expect("`{:e}` writes an exponent");
     let exponent: i32 = exponent.parse().expect("`{:e}` writes an integer exponent");
-    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    let mut digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    if are_doubles() {
+        half_to_even(value, &mut digits);
+    }
     let point = exponent + 1;
     let sign = if value.is_sign_negative() { "-" } else { "" };
     if point <= -4 || point > digits.len() as i32 + 15 {
@@ -185,6 +240,21 @@ fn float_text(value: f64) -> String {
         return format!("{sign}{digits}{}", "0".repeat(point - digits.len()));
     }
     format!("{sign}{}.{}", &digits[..point], &digits[point..])
+}
+
+/// Where two texts of one length are equally near to a double, Rust takes the greater and Gay the even one.
+fn half_to_even(value: f64, digits: &mut String) {
+    /// More digits than a double half-way between two shortest texts has.
+    const EXACT: usize = 40;
+    let exact: String =
+        format!("{:.EXACT$e}", value.abs()).chars().take_while(|c| *c != 'e').filter(char::is_ascii_digit).collect();
+    let Some(odd) = digits.pop() else { return };
+    let even = if (odd as u8).is_multiple_of(2) { odd } else { char::from(odd as u8 - 1) };
+    let rest = exact
+        .strip_prefix(digits.as_str())
+        .and_then(|rest| rest.strip_prefix(even))
+        .and_then(|rest| rest.strip_prefix('5'));
+    digits.push(if rest.is_some_and(|rest| rest.bytes().all(|b| b == b'0')) { even } else { odd });
 }
 
 #[cfg(test)]
@@ -215,6 +285,32 @@ mod tests {
             assert_eq!(Num::parse(written).text(), text, "{written}");
         }
         assert_eq!(Num::parse("1e45").text(), format!("1{}", "0".repeat(45)));
+    }
+
+    #[test]
+    fn jq_16s_numbers_are_doubles_written_as_it_writes_them() {
+        for (written, text) in [
+            ("1.0", "1"),
+            ("-0", "-0"),
+            ("1.50", "1.5"),
+            ("9007199254740991", "9007199254740991"),
+            ("9007199254740993", "9007199254740992"),
+            ("10000000000000000", "1e+16"),
+            ("123456789012345678", "123456789012345680"),
+            ("12345678901234567890", "12345678901234567000"),
+            ("100000000000000000000", "1e+20"),
+            ("1e1000", "1.7976931348623157e+308"),
+            ("0.00001", "1e-05"),
+            ("2044316615246285.25", "2044316615246285.2"),
+            ("2044316615246285.75", "2044316615246285.8"),
+        ] {
+            assert_eq!(with_doubles(true, || Num::parse(written).text()), text, "{written}");
+        }
+        let rest = |a: &str| with_doubles(true, || Num::parse(a).rem(&Num::parse("16")).expect("not zero").text());
+        assert_eq!(rest("12345678901234567"), "8");
+        assert_eq!(rest("1e20"), "0");
+        let sum = with_doubles(true, || Num::parse("9007199254740991").add(&Num::Int(2)).text());
+        assert_eq!(sum, "9007199254740992");
     }
 
     #[test]

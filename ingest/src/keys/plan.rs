@@ -16,7 +16,7 @@ use jaq_core::path::{Opt, Part};
 use super::budget;
 use super::builtins::{self, Function, Function1};
 use super::check::Node;
-use super::number::Num;
+use super::number::{Num, are_doubles};
 use super::reads::literal;
 use super::scan;
 use super::value::{Value, slice_str};
@@ -221,13 +221,15 @@ impl Plan {
     }
 
     /// Writes the value of a usual program (a field, its UTC day, its bucket, a slice of it) if the field stands in the record
-    /// as the program wants it. False says nothing of the program's value: then [`Plan::run`] has to work it out.
-    pub(crate) fn write_plain(&self, scanned: Scanned<'_, '_>, out: &mut String) -> bool {
+    /// as the program wants it; `digits`: so many of them an integer may have to be one. False says nothing of the program's value: then [`Plan::run`] has to work it out.
+    pub(crate) fn write_plain(&self, scanned: Scanned<'_, '_>, digits: usize, out: &mut String) -> bool {
         match self {
-            Plan::Field(at) => scanned.fields[*at].and_then(plain_scalar).map(|text| out.push_str(text)).is_some(),
+            Plan::Field(at) => {
+                scanned.fields[*at].and_then(|json| plain_scalar(json, digits)).map(|text| out.push_str(text)).is_some()
+            }
             Plan::Pipe(left, right) => match (&**left, &**right) {
                 (Plan::Field(at), Plan::Date) => write_date(scanned.fields[*at], out).is_some(),
-                (Plan::Field(at), Plan::Bucket(n)) => write_bucket(scanned.fields[*at], *n, out).is_some(),
+                (Plan::Field(at), Plan::Bucket(n)) => write_bucket(scanned.fields[*at], *n, digits, out).is_some(),
                 _ => false,
             },
             Plan::Step(of, Step::Slice(from, to), _) => match &**of {
@@ -289,13 +291,13 @@ impl Plan {
 }
 
 /// The text of a string without escapes, or of an integer that has one way of being written.
-fn plain_scalar(json: &str) -> Option<&str> {
-    scan::plain_str(json).or_else(|| plain_digits(json).map(|_| json))
+fn plain_scalar(json: &str, digits: usize) -> Option<&str> {
+    scan::plain_str(json).or_else(|| plain_digits(json, digits).map(|_| json))
 }
 
-/// An integer in plain digits: at most 18 of them, and no sign, since `-0` is written `0`.
-fn plain_digits(json: &str) -> Option<i64> {
-    let digits = (1..=18).contains(&json.len()) && json.bytes().all(|b| b.is_ascii_digit());
+/// An integer in plain digits: at most so many of them, and no sign, since `-0` is written `0`.
+fn plain_digits(json: &str, most: usize) -> Option<i64> {
+    let digits = (1..=most).contains(&json.len()) && json.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| json.bytes().fold(0, |value, digit| value * 10 + i64::from(digit - b'0')))
 }
 
@@ -308,11 +310,11 @@ fn write_date(field: Option<&str>, out: &mut String) -> Option<()> {
     Some(())
 }
 
-fn write_bucket(field: Option<&str>, n: u32, out: &mut String) -> Option<()> {
+fn write_bucket(field: Option<&str>, n: u32, digits: usize, out: &mut String) -> Option<()> {
     let json = field?;
     let bucket = match scan::plain_str(json) {
         Some(text) => schemas::bucket::bucket_str(text, n),
-        None => schemas::bucket::bucket_i64(plain_digits(json)?, n),
+        None => schemas::bucket::bucket_i64(plain_digits(json, digits)?, n),
     };
     match u8::try_from(bucket) {
         Ok(bucket @ 0..10) => out.push(char::from(b'0' + bucket)),
@@ -405,7 +407,7 @@ impl<'a> Lazy<'a> {
     /// An integer that stands in the record in plain digits.
     fn plain_integer(&self) -> Option<i64> {
         match self {
-            Lazy::Json(json) if !json.starts_with('"') => json.parse().ok(),
+            Lazy::Json(json) if !json.starts_with('"') && !are_doubles() => json.parse().ok(),
             _ => None,
         }
     }

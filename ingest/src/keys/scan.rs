@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use memchr::{memchr, memchr2};
+use schemas::reject::{Reason, Reject};
 use writer::tape::{Kind, Tape};
 
 use super::number::Num;
@@ -102,6 +103,30 @@ fn members<'a>(json: &'a str, mut visit: impl FnMut(&'a str, &'a str)) {
             return;
         }
     }
+}
+
+/// Refuses a record with the first half of a pair of surrogates alone in it, as jq 1.6 does. The second half alone is U+FFFD there.
+pub(crate) fn whole_surrogates(record: &str) -> Result<(), Reject> {
+    let bytes = record.as_bytes();
+    let unit = |at: usize| {
+        let text = record.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(text, 16).ok()
+    };
+    let mut at = 0;
+    while let Some(found) = bytes.get(at..).and_then(|rest| memchr(b'\\', rest)) {
+        at += found;
+        at += match (unit(at), unit(at + 6)) {
+            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => 12,
+            (Some(0xD800..=0xDBFF), _) => {
+                let message =
+                    format!("record is not json to jq 1.6: the first half of a pair of surrogates alone at byte {at}");
+                return Err(Reject::new(Reason::NotJson, message));
+            }
+            (Some(_), _) => 6,
+            (None, _) => 2,
+        };
+    }
+    Ok(())
 }
 
 /// The text of each of the fields in a record, in the order of `names`; the last one wins, as in jq.

@@ -210,8 +210,12 @@ fn milliseconds_taken_for_seconds_are_an_error_and_not_a_far_year() {
 
 #[test]
 fn firehoses_bare_pipes_in_an_object_parse() {
-    let (out, error) =
-        run_program(r#"{y:.ts|strftime("%Y"),m:.ts|strftime("%m"),k:.k}"#, r#"{"ts":1779045174,"k":1}"#, 10_000);
+    let (out, error) = run_program(
+        r#"{y:.ts|strftime("%Y"),m:.ts|strftime("%m"),k:.k}"#,
+        JqCompat::Off,
+        r#"{"ts":1779045174,"k":1}"#,
+        10_000,
+    );
     assert_eq!((out, error), (vec![r#"{"y":"2026","m":"05","k":1}"#.to_string()], None));
 }
 
@@ -277,17 +281,33 @@ fn probes() -> Vec<Probe> {
     text.lines().map(|line| serde_json::from_str(line).expect("probe")).collect()
 }
 
+/// Those that remain where jq 1.6's answers are asked for.
+const DIFFERENT_AS_16: &[(&str, &str, &str)] = &[
+    ("{k:$__loc__}", "{}", "a key does not look at its own text"),
+    ("{k:env.HOME}", "{}", "a function of the record alone"),
+    ("{k:input_line_number}", "{}", "a function of the record alone"),
+];
+
 #[test]
 fn programs_answer_as_jq_16_does_but_for_named_differences() {
+    answers(JqCompat::Off, DIFFERENT);
+}
+
+#[test]
+fn asked_for_they_answer_as_jq_16_wherever_a_key_could_depend_on_it() {
+    answers(JqCompat::V16, DIFFERENT_AS_16);
+}
+
+fn answers(compat: JqCompat, different: &[(&str, &str, &str)]) {
     let probes = probes();
     assert_eq!(probes.len(), 129);
-    let mut used = vec![false; DIFFERENT.len()];
+    let mut used = vec![false; different.len()];
     let mut unexpected = Vec::new();
     for probe in &probes {
-        let (out, error) = run_program(&probe.program, &probe.input, 100_000);
+        let (out, error) = run_program(&probe.program, compat, &probe.input, 100_000);
         let same = out == probe.jq16.out && error.is_some() == probe.jq16.error;
         let named =
-            DIFFERENT.iter().position(|(program, input, _)| probe.program == *program && probe.input.contains(input));
+            different.iter().position(|(program, input, _)| probe.program == *program && probe.input.contains(input));
         let reads_clock = probe.program.contains("now");
         if let Some(at) = named {
             used[at] |= !same;
@@ -300,8 +320,30 @@ fn programs_answer_as_jq_16_does_but_for_named_differences() {
         }
     }
     assert!(unexpected.is_empty(), "{unexpected:#?}");
-    let unused: Vec<_> = DIFFERENT.iter().zip(&used).filter(|(_, used)| !**used).map(|(d, _)| d).collect();
+    let unused: Vec<_> = different.iter().zip(&used).filter(|(_, used)| !**used).map(|(d, _)| d).collect();
     assert!(unused.is_empty(), "no longer different: {unused:?}");
+}
+
+#[test]
+fn an_arrival_is_a_key_by_itself_and_needs_to_be_known() {
+    let keys = compile(&["arrived_at(\"yyyy/MM/dd\")", ".a"]);
+    let mut values = Vec::new();
+    keys.evaluate_arrived(br#"{"a":1}"#, Some(1_772_406_309_000), &mut values).expect("both");
+    assert_eq!(values, ["2026/03/01", "1"]);
+    let unknown = keys.evaluate(br#"{"a":1}"#, &mut values).expect_err("nobody knows");
+    assert_eq!((unknown.reason, unknown.key.as_deref()), (Reason::KeyError, Some("k0")));
+    for (program, says) in [
+        ("arrived_at(\"yyyy\") + .a", "stands alone"),
+        (".a | arrived_at(\"yyyy\")", "stands alone"),
+        ("arrived_at", "takes a pattern"),
+        ("arrived_at(.a)", "takes a pattern"),
+        ("arrived_at(\"YYYY\")", "is not known"),
+        ("arrived_at(\"HH\"; \"Nowhere\")", "no time zone"),
+    ] {
+        let named = [("k".to_string(), program.to_string())];
+        let problems = Keys::compile(&named, Budget::default(), &|_| (String::new(), None)).expect_err(program);
+        assert!(problems[0].message.contains(says), "{program}: {}", problems[0].message);
+    }
 }
 
 #[test]

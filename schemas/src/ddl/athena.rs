@@ -28,7 +28,7 @@ pub(super) fn generate(spec: &TableSpec, location: &str) -> String {
     ddl.push_str(&format!("ROW FORMAT SERDE '{SERDE}'\n"));
     ddl.push_str(&format!("STORED AS INPUTFORMAT '{INPUT_FORMAT}'\nOUTPUTFORMAT '{OUTPUT_FORMAT}'\n"));
     ddl.push_str(&format!("LOCATION {}\n", hive_string(location)));
-    let properties: Vec<String> = properties(spec)
+    let properties: Vec<String> = properties(spec, location)
         .iter()
         .map(|(name, value)| format!("  {} = {}", hive_string(name), hive_string(value)))
         .collect();

@@ -47,7 +47,7 @@ struct GlueColumn {
 }
 
 pub(super) fn generate(spec: &TableSpec, location: &str) -> String {
-    let mut parameters: BTreeMap<String, String> = properties(spec).into_iter().collect();
+    let mut parameters: BTreeMap<String, String> = properties(spec, location).into_iter().collect();
     parameters.insert("EXTERNAL".into(), "TRUE".into());
     let stored = spec.stored_columns().into_iter();
     let partitions = spec.partitions.iter();

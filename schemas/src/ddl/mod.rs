@@ -95,16 +95,23 @@ fn header(spec: &TableSpec, dialect: Dialect) -> String {
 /// The table properties of Athena and Glue: what Glue jobs need, the projection rules, then the spec's own.
 ///
 /// Projection is on only if every partition column has a rule: with one missing, every query would fail.
-fn properties(spec: &TableSpec) -> Vec<(String, String)> {
+fn properties(spec: &TableSpec, location: &str) -> Vec<(String, String)> {
     let mut properties = vec![("classification".to_string(), "parquet".to_string())];
     let projected: Option<Vec<_>> =
         spec.partitions.iter().map(|p| Some(p.projection.as_ref()?.properties(&p.name))).collect();
     if let Some(rules) = projected {
         properties.push(("projection.enabled".into(), "true".into()));
         properties.extend(rules.into_iter().flatten());
+        properties.extend(template(spec, location).map(|text| ("storage.location.template".into(), text)));
     }
     properties.extend(spec.properties.iter().map(|(name, value)| (name.clone(), value.clone())));
     properties
+}
+
+/// Where partitions lie, if not in `name=value` folders.
+fn template(spec: &TableSpec, location: &str) -> Option<String> {
+    let names: Vec<&str> = spec.partitions.iter().map(|partition| partition.name.as_str()).collect();
+    spec.layout.as_ref().map(|layout| layout.template(location, &names))
 }
 
 /// A string literal where a quote is doubled: Trino, DuckDB.

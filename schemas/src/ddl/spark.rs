@@ -1,7 +1,7 @@
 //! Spark SQL and Hive: the form of `CREATE EXTERNAL TABLE` that both take. Neither knows partition projection: partitions are
 //! registered by `MSCK REPAIR TABLE`.
 
-use super::{Dialect, athena, header, hive_string};
+use super::{Dialect, athena, header, hive_string, template};
 use crate::table::TableSpec;
 
 pub(super) fn generate(spec: &TableSpec, location: &str) -> String {
@@ -17,7 +17,22 @@ pub(super) fn generate(spec: &TableSpec, location: &str) -> String {
             .collect();
         ddl.push_str(&format!("\nTBLPROPERTIES (\n{}\n)", properties.join(",\n")));
     }
-    ddl.push_str(";\n\n-- again whenever new partitions have appeared\n");
-    ddl.push_str(&format!("MSCK REPAIR TABLE `{}`.`{}`;\n", spec.database, spec.name));
+    match template(spec, location) {
+        None => {
+            ddl.push_str(";\n\n-- again whenever new partitions have appeared\n");
+            ddl.push_str(&format!("MSCK REPAIR TABLE `{}`.`{}`;\n", spec.database, spec.name));
+        }
+        Some(template) => {
+            let values: Vec<String> = spec.partitions.iter().map(|p| format!("`{}` = '...'", p.name)).collect();
+            ddl.push_str(";\n\n-- folders are not name=value, so partitions are added one by one:\n");
+            ddl.push_str(&format!(
+                "-- ALTER TABLE `{}`.`{}` ADD PARTITION ({})\n",
+                spec.database,
+                spec.name,
+                values.join(", ")
+            ));
+            ddl.push_str(&format!("--   LOCATION {}\n", hive_string(&template)));
+        }
+    }
     ddl
 }

@@ -31,7 +31,7 @@ pub fn switch(spec: &TableSpec, before: Option<&TableSpec>, from: &str, to: &str
         let statements = vec![format!("DROP TABLE IF EXISTS {table};"), create.trim_end().to_string()];
         return Switch { statements, changed: redefined };
     }
-    let (had, has) = (of(old), of(&new));
+    let (had, has) = (of(old, &slashed(from)), of(&new, &slashed(to)));
     let set: Vec<(&String, &String)> = has.iter().filter(|(name, value)| had.get(*name) != Some(*value)).collect();
     let mut statements = vec![format!("ALTER TABLE {table} SET LOCATION {};", hive_string(&slashed(to)))];
     if !set.is_empty() {
@@ -62,8 +62,8 @@ fn slashed(url: &str) -> String {
     format!("{}/", url.trim_end_matches('/'))
 }
 
-fn of(spec: &TableSpec) -> BTreeMap<String, String> {
-    properties(spec).into_iter().collect()
+fn of(spec: &TableSpec, location: &str) -> BTreeMap<String, String> {
+    properties(spec, location).into_iter().collect()
 }
 
 /// What `ALTER TABLE` cannot change in Athena: columns of a Parquet table, partition columns, properties that go.
@@ -88,7 +88,7 @@ fn redefined(old: &TableSpec, new: &TableSpec) -> Vec<String> {
             changed.push(format!("{what}: {} -> {}", old.join(", "), new.join(", ")));
         }
     }
-    let (had, has) = (of(old), of(new));
+    let (had, has) = (of(old, ""), of(new, ""));
     changed.extend(had.keys().filter(|name| !has.contains_key(*name)).map(|name| format!("without {name}")));
     changed
 }

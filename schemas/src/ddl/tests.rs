@@ -129,3 +129,34 @@ fn dialects_are_found_by_name() {
     assert_eq!("hive".parse(), Ok(Dialect::Spark));
     assert_eq!("athna".parse::<Dialect>(), Err("unknown dialect `athna`: write athena".into()));
 }
+
+#[test]
+fn a_layout_is_in_every_definition() {
+    let spec = small("layout = \"x/m-{month}\"");
+    let text = |dialect| generate(&spec, dialect, Some("s3://other/t"));
+    assert!(text(Dialect::Athena).contains("'storage.location.template' = 's3://other/t/x/m-${month}/'"));
+    assert!(text(Dialect::Glue).contains("\"storage.location.template\": \"s3://other/t/x/m-${month}/\""));
+    assert!(text(Dialect::Spark).contains("--   LOCATION 's3://other/t/x/m-${month}/'"));
+    assert!(!text(Dialect::Spark).contains("MSCK"));
+    let duckdb = text(Dialect::Duckdb);
+    let column = "CAST(regexp_extract(filename, 'x/m\\-([^/]+)/[^/]+$', 1) AS VARCHAR) AS \"month\"";
+    assert!(duckdb.contains(column) && duckdb.contains("hive_partitioning = false"), "{duckdb}");
+    // Months are no unit of Trino's, so that its table is not projected.
+    assert!(text(Dialect::Trino).contains("system.register_partition"));
+    let days = TableSpec::parse(
+        &spec.text.replace("yyyy-MM", "yyyy-MM-dd").replace("2020-01", "2020-01-01").replace("MONTHS", "DAYS"),
+        "t.toml",
+    );
+    let trino = generate(&days.expect("a spec"), Dialect::Trino, None);
+    assert!(trino.contains("partition_projection_location_template = 's3://b/t/x/m-${month}/'"), "{trino}");
+}
+
+#[test]
+fn a_table_that_keeps_unknown_fields_needs_no_column() {
+    let text = "version = 1\nname = \"t\"\nlocation = \"s3://b/t/\"\nunknown_fields = \"rest\"\n[[partition]]\nname = \
+         \"p\"\ntype = \"string\"\n";
+    let spec = TableSpec::parse(text, "t.toml").expect("a spec");
+    assert!(generate(&spec, Dialect::Athena, None).contains("`_rest` string"));
+    let dropped = TableSpec::parse(&text.replace("rest", "drop"), "t.toml").expect_err("no column");
+    assert!(dropped[0].message.contains("`unknown_fields = \"rest\"`"), "{dropped:?}");
+}

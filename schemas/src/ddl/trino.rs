@@ -4,7 +4,7 @@
 //! Trino's date rules know no unit above DAYS, its integer rules end at 32 bits, its enums need varchar (plugin/trino-hive,
 //! io.trino.plugin.hive.projection).
 
-use super::{Dialect, header, quoted, sql_string};
+use super::{Dialect, header, quoted, sql_string, template};
 use crate::column::DataType;
 use crate::projection::Rule;
 use crate::table::{PartitionColumn, TableSpec};
@@ -29,7 +29,9 @@ pub(super) fn generate(spec: &TableSpec, location: &str) -> String {
     }
     ddl.push_str(&format!("CREATE TABLE IF NOT EXISTS {table} (\n{}\n)\n{comment}", lines.join(",\n")));
     ddl.push_str(&format!("WITH (\n{}\n);\n", table_properties(spec, location, projected).join(",\n")));
-    if !projected {
+    if !projected && spec.layout.is_some() {
+        ddl.push_str("\n-- folders are not name=value: add each with system.register_partition\n");
+    } else if !projected {
         let (schema, name) = (sql_string(&spec.database), sql_string(&spec.name));
         ddl.push_str("\n-- again whenever new partitions have appeared\n");
         ddl.push_str(&format!("CALL system.sync_partition_metadata({schema}, {name}, 'ADD');\n"));
@@ -51,6 +53,9 @@ fn table_properties(spec: &TableSpec, location: &str, projected: bool) -> Vec<St
     ];
     if projected {
         properties.push("  partition_projection_enabled = true".into());
+        let template = template(spec, location);
+        properties
+            .extend(template.map(|text| format!("  partition_projection_location_template = {}", sql_string(&text))));
     }
     properties
 }

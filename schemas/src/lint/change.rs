@@ -28,6 +28,11 @@ pub fn compare(old: &TableSpec, new: &TableSpec) -> Vec<Lint> {
             lints.extend(found.map(|(severity, message)| lint(new, &after.name, severity, message)));
         }
     }
+    if old.layout != new.layout {
+        let message =
+            "the folders' layout has changed: stored rows would not be found; make it a new table".to_string();
+        lints.push(Lint { code: CODE, severity: Severity::Error, message, line: None });
+    }
     for before in old.stored_columns() {
         let Some(after) = new.stored_columns().into_iter().find(|c| c.name == before.name) else {
             let message = format!("column `{}` is gone: its stored values can no longer be queried", before.name);

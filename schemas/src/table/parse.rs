@@ -6,18 +6,20 @@ use toml::de::DeTable;
 
 use super::reader::{At, Reader, Section};
 use super::{
-    COLUMNS_MAX, COMMENT_MAX, DESCRIPTION_MAX, PartitionColumn, RESERVED_COLUMNS, TableSpec, UnknownFields, path,
+    COLUMNS_MAX, COMMENT_MAX, DESCRIPTION_MAX, Folders, PartitionColumn, RESERVED_COLUMNS, TableSpec, UnknownFields,
+    path,
 };
 use crate::column::{Column, ColumnSource, DataType, check_name};
 use crate::problem::{Problem, nearest};
 use crate::projection::{DateRule, Rule, Unit};
 
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 14] = [
     "version",
     "name",
     "database",
     "comment",
     "location",
+    "layout",
     "unknown_fields",
     "metadata",
     "sort",
@@ -52,7 +54,8 @@ pub(super) fn parse(text: &str, file: &str) -> Result<TableSpec, Vec<Problem>> {
 fn read_spec(reader: &mut Reader<'_>, root: &Section<'_>, text: &str) -> TableSpec {
     reader.refuse_unknown(root, &FIELDS);
     check_version(reader, root);
-    let columns = read_columns(reader, root);
+    let unknown_fields = read_unknown_fields(reader, root);
+    let columns = read_columns(reader, root, unknown_fields);
     let partitions = read_partitions(reader, root, &columns);
     let spec = TableSpec {
         text: text.to_string(),
@@ -64,8 +67,9 @@ fn read_spec(reader: &mut Reader<'_>, root: &Section<'_>, text: &str) -> TableSp
         comment: read_comment(reader, root, DESCRIPTION_MAX),
         location: read_location(reader, root),
         columns,
+        layout: read_layout(reader, root, &partitions),
         partitions,
-        unknown_fields: read_unknown_fields(reader, root),
+        unknown_fields,
         metadata: reader.boolean(root, "metadata").unwrap_or(true),
         sort: Vec::new(),
         bloom: Vec::new(),
@@ -131,6 +135,12 @@ fn read_location(reader: &mut Reader<'_>, root: &Section<'_>) -> String {
     location.to_string()
 }
 
+fn read_layout(reader: &mut Reader<'_>, root: &Section<'_>, partitions: &[PartitionColumn]) -> Option<Folders> {
+    let found = reader.string(root, "layout")?;
+    let names: Vec<&str> = partitions.iter().map(|partition| partition.name.as_str()).collect();
+    Folders::parse(found.value, &names).map_err(|what| reader.problem(found.at, what)).ok()
+}
+
 fn read_unknown_fields(reader: &mut Reader<'_>, root: &Section<'_>) -> UnknownFields {
     let Some(found) = reader.string(root, "unknown_fields") else {
         return UnknownFields::Drop;
@@ -145,10 +155,12 @@ fn read_unknown_fields(reader: &mut Reader<'_>, root: &Section<'_>) -> UnknownFi
     }
 }
 
-fn read_columns(reader: &mut Reader<'_>, root: &Section<'_>) -> Vec<Column> {
+fn read_columns(reader: &mut Reader<'_>, root: &Section<'_>, unknown_fields: UnknownFields) -> Vec<Column> {
     let sections = reader.sections(root, "column");
-    if sections.is_empty() {
-        reader.problem(root.at, "table has no column: write at least one `[[column]]` with name and type");
+    if sections.is_empty() && unknown_fields == UnknownFields::Drop {
+        let message =
+            "table has no column: write at least one `[[column]]` with name and type, or `unknown_fields = \"rest\"`";
+        reader.problem(root.at, message);
     }
     let mut columns: Vec<Column> = Vec::new();
     for section in &sections {

@@ -226,7 +226,20 @@ fn record() -> impl Strategy<Value = String> {
 
 #[test]
 fn generated_records_have_the_same_keys_by_every_way() {
-    let programs: Vec<Keys> = NATIVE.iter().chain(INTERPRETED).map(|program| compile(&[program])).collect();
+    same_by_every_way(JqCompat::Off);
+}
+
+#[test]
+fn generated_records_have_the_same_keys_by_every_way_as_in_jq_16() {
+    same_by_every_way(JqCompat::V16);
+}
+
+fn same_by_every_way(compat: JqCompat) {
+    let compile = |program: &&str| {
+        let named = [("k".to_string(), program.to_string())];
+        Keys::compile_as(&named, compat, Budget::default(), &|_| (String::new(), None)).expect("it compiles")
+    };
+    let programs: Vec<Keys> = NATIVE.iter().chain(INTERPRETED).map(compile).collect();
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
         cases: 400,
         failure_persistence: None,

@@ -61,6 +61,7 @@ pub(super) fn table(columns: Vec<Column>) -> TableSpec {
         location: "s3://b/t/".into(),
         columns,
         partitions: vec![],
+        layout: None,
         unknown_fields: UnknownFields::Drop,
         metadata: false,
         sort: vec![],
