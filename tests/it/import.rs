@@ -88,7 +88,7 @@ fn the_list_is_readable_and_nothing_is_written_over() {
         "\nbetter (",
         "\nsame (",
         "SettingOfTomorrow.Depth",
-        "give them with --glue-table",
+        "--glue-table (what `aws glue get-table` prints)",
     ] {
         assert!(text.contains(wanted), "no `{wanted}` in\n{text}");
     }

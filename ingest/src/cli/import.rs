@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
 use super::CliError;
 use crate::clock;
@@ -25,7 +25,7 @@ pub enum ImportCommand {
 
 /// Arguments of `import firehose`.
 #[derive(Debug, Args)]
-#[group(id = "described", required = true, multiple = false, args = ["stream", "file"])]
+#[command(group(ArgGroup::new("described").required(true).args(["stream", "file"])))]
 pub struct FirehoseArgs {
     /// Name of a stream of this account and region: asks DescribeDeliveryStream, and Glue for its table
     #[arg(long, value_name = "NAME")]
