@@ -42,3 +42,4 @@ pub mod route;
 pub mod routing;
 pub mod settle;
 pub mod source;
+pub mod tune;

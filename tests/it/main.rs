@@ -38,3 +38,4 @@ mod split;
 mod takeover;
 mod torture;
 mod traps;
+mod tune;

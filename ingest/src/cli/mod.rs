@@ -14,6 +14,7 @@ pub mod run;
 pub mod shard;
 #[cfg(test)]
 mod tests;
+mod tune;
 mod verify;
 
 use std::io::Write;
@@ -30,6 +31,7 @@ use crate::source::replay::dates::Day;
 use crate::source::replay::loss::LostObject;
 use crate::source::split::Task;
 pub use error::{CliError, Kind};
+pub use tune::TuneArgs;
 
 /// JSON events in, partitioned Parquet out, exactly once
 #[derive(Debug, Parser)]
@@ -62,6 +64,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Print the table's definition for a query engine
     Ddl(DdlArgs),
+    /// Tell from a sample what other buffers and layouts would come to, and which to take; writes nothing but the page it is asked for
+    Tune(Box<TuneArgs>),
     /// Join a shard of the Kinesis Client Library's daemon, which starts this, to the `run` with [source.kcl]
     Shard(ShardArgs),
 }
@@ -208,6 +212,7 @@ pub async fn execute(command: Command) -> Result<(), CliError> {
         Command::Check(args) => check::run(&args, &mut out).await,
         Command::Explain(args) => explain::run(&args, &mut out),
         Command::Ddl(args) => ddl::run(&args, &mut out),
+        Command::Tune(args) => Box::pin(tune::run(*args, &mut out)).await,
         Command::Shard(args) => shard::run(args).await,
     }
 }
