@@ -1,7 +1,7 @@
 //! What `tune` has found, as data; as a table for a terminal ([`table`]) and as a page with plots ([`html`]).
 
 pub mod html;
-mod plot;
+pub mod plot;
 pub mod table;
 
 use std::collections::BTreeMap;
