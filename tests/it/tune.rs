@@ -42,7 +42,19 @@ fn told(done: &Output) -> Value {
 /// As fast as can be: what is compared is the sample taken once. An age of a day is then more than can be simulated, so that no
 /// other setting takes time.
 const ONCE: &[&str] = &[
-    "--json", "--rate", "1000000000/s", "--size", "1 MiB", "--age", "24 h", "--idle", "24 h", "--buckets", "10", "--without", "none",
+    "--json",
+    "--rate",
+    "1000000000/s",
+    "--size",
+    "1 MiB",
+    "--age",
+    "24 h",
+    "--idle",
+    "24 h",
+    "--buckets",
+    "10",
+    "--without",
+    "none",
 ];
 
 /// Posts all events, waits until they are in, stops: the files, ascending.

@@ -264,7 +264,10 @@ async fn from_objects(
     let mut notes = notes_of(&sample, args);
     if first.misfits > 0 {
         let (of, why) = (first.misfits as f64 * 100.0 / first.rows as f64, first.first_misfit.as_deref());
-        notes.push(format!("{of:.1} % of the rows do not fit a column and are counted as rows; the first: {}", why.unwrap_or_default()));
+        notes.push(format!(
+            "{of:.1} % of the rows do not fit a column and are counted as rows; the first: {}",
+            why.unwrap_or_default()
+        ));
     }
     Ok(Learned {
         sample,
@@ -310,12 +313,7 @@ fn notes_of(sample: &Sample, args: &TuneArgs) -> Vec<String> {
     notes
 }
 
-async fn from_lake(
-    config: &Config,
-    layouts: Vec<Layout>,
-    asked: &Asked,
-    args: &TuneArgs,
-) -> Result<Learned, CliError> {
+async fn from_lake(config: &Config, layouts: Vec<Layout>, asked: &Asked, args: &TuneArgs) -> Result<Learned, CliError> {
     if args.from.is_some() || args.to.is_some() {
         return Err(CliError::input("--from and --to choose raw objects; a lake's log is read as a whole"));
     }
@@ -337,7 +335,8 @@ async fn from_lake(
     }
     let names: Vec<String> = learned.unknown.iter().map(|at| layouts[*at].change.text()).collect();
     if !names.is_empty() {
-        notes.push(format!("not tried, since paths do not tell it: {}; a sample of raw objects does", names.join(", ")));
+        notes
+            .push(format!("not tried, since paths do not tell it: {}; a sample of raw objects does", names.join(", ")));
     }
     let known = |at: &usize| !learned.unknown.contains(at);
     let mut sample = learned.sample;

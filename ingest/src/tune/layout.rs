@@ -105,7 +105,8 @@ impl Layout {
             let by_rule = |p: &schemas::table::PartitionColumn| {
                 p.data_type == DataType::Date || matches!(p.projection, Some(Rule::Date(_)))
             };
-            let by_program = ["utc_date", "strftime", "strptime", "todate", "gmtime"].iter().any(|f| program.contains(f));
+            let by_program =
+                ["utc_date", "strftime", "strptime", "todate", "gmtime"].iter().any(|f| program.contains(f));
             partition.is_some_and(by_rule) || by_program
         };
         self.keys.iter().filter(is_time).map(|(name, _)| name.clone()).collect()
@@ -171,7 +172,10 @@ pub(super) mod tests {
         let layout = attribute_events().without("attribute_name").expect("there is one");
         assert_eq!(layout.keys.len(), 2);
         let column = layout.spec.columns.last().expect("columns");
-        assert_eq!((column.name.as_str(), column.path.as_slice()), ("attribute_name", &["attribute_name".to_string()][..]));
+        assert_eq!(
+            (column.name.as_str(), column.path.as_slice()),
+            ("attribute_name", &["attribute_name".to_string()][..])
+        );
         let columns = |layout: &Layout| layout.spec.columns.len();
         let without = attribute_events().without("entity_id_mod").expect("there is one");
         assert_eq!(columns(&without), columns(&attribute_events()));

@@ -72,7 +72,8 @@ impl Reader {
         events_max: u64,
     ) -> Result<Reader, RunError> {
         let router = |layout: &Layout| layout.router(&config.parquet, &config.decode, &config.file);
-        let lanes: Vec<Lane> = layouts.iter().map(|l| Ok(Lane { router: router(l)? })).collect::<Result<_, RunError>>()?;
+        let lanes: Vec<Lane> =
+            layouts.iter().map(|l| Ok(Lane { router: router(l)? })).collect::<Result<_, RunError>>()?;
         let time = time.map(|program| {
             Keys::compile(&[("time".into(), program.into())], Budget::default(), &|_| ("--time".into(), None))
         });
@@ -166,7 +167,9 @@ impl Reader {
             self.event(&event, raw.arrived_at, arrived_at);
         }
         // Its archive line comes with its first event.
-        if self.archives && let Some(time) = self.read.sample.times.get(from).copied() {
+        if self.archives
+            && let Some(time) = self.read.sample.times.get(from).copied()
+        {
             self.read.sample.times[from - 1] = time;
         }
     }
@@ -179,7 +182,10 @@ impl Reader {
         let why = if sample.events >= self.events_max {
             format!("the first {} events are used; --events takes more", sample.events)
         } else if sample.layouts.iter().any(Routed::is_full) {
-            format!("the first {} events are used: their partitions' paths fill the memory kept for them", sample.events)
+            format!(
+                "the first {} events are used: their partitions' paths fill the memory kept for them",
+                sample.events
+            )
         } else {
             return false;
         };

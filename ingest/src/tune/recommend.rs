@@ -249,7 +249,11 @@ fn toml(from: &Setting, to: &Setting) -> String {
     };
     if from.size != to.size {
         let mebibyte = 1 << 20;
-        let text = if to.size.is_multiple_of(mebibyte) { format!("{} MiB", to.size / mebibyte) } else { format!("{} B", to.size) };
+        let text = if to.size.is_multiple_of(mebibyte) {
+            format!("{} MiB", to.size / mebibyte)
+        } else {
+            format!("{} B", to.size)
+        };
         lines.push(format!("size = \"{text}\""));
     }
     if from.age != to.age {

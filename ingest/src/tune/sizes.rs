@@ -197,12 +197,7 @@ fn hash(path: &str) -> u32 {
     crc32fast::hash(path.as_bytes())
 }
 
-fn measure(
-    buffer: &Buffer,
-    rules: &FileRules,
-    shard: &ShardId,
-    measured: &mut Measured,
-) -> Result<(), WriterError> {
+fn measure(buffer: &Buffer, rules: &FileRules, shard: &ShardId, measured: &mut Measured) -> Result<(), WriterError> {
     let rows: Vec<RowOut<'_>> = buffer.rope.iter().collect();
     let mut count = 1;
     loop {
@@ -274,7 +269,7 @@ mod tests {
     fn what_is_kept_stays_within_its_bounds_and_holds_large_partitions() {
         let mut kept = Kept::new(Limits { many_bytes: 20_000, large_places: 1, encoded_places: 10 });
         let data = vec![b'x'; 1_000];
-        let mut push = |place: u32, kept: &mut Kept| {
+        let push = |place: u32, kept: &mut Kept| {
             let position = Position::from_numbers(1, 1);
             let row = RowIn { shard: 0, position: &position, arrived_at: 0, data: &data, outline: &[], origin: None };
             kept.add(place, &format!("kind={place}"), row);

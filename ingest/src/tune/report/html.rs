@@ -100,7 +100,9 @@ fn compared(before: &Figures, after: &Figures, is_change: bool) -> String {
     let rows: String =
         lines.into_iter().map(|(what, told)| format!("<tr><th>{what}</th>{}</tr>\n", cell(told))).collect();
     let head = if is_change { "<th>configured</th><th>recommended</th>" } else { "<th>configured</th>" };
-    format!("<table class=\"pair\">\n<thead><tr><th></th>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n")
+    format!(
+        "<div class=\"wide\"><table class=\"pair\">\n<thead><tr><th></th>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n"
+    )
 }
 
 /// The configured setting, and the recommended one if it is another.
@@ -131,8 +133,11 @@ fn file_sizes(report: &Report) -> String {
         of.map_or(0.0, |class| class.files_per_day / figures.files_per_day.max(f64::MIN_POSITIVE))
     };
     let most = series.iter().flat_map(|(_, _, f)| (first..=last).map(|p| share(f, p))).fold(0.05, f64::max);
-    for part in 0..=4 {
-        let value = most * f64::from(part) / 4.0;
+    // Percent between two lines: four or five of them.
+    let each = [2.0, 5.0, 10.0, 20.0, 25.0].into_iter().find(|each| each * 5.0 >= most * 100.0).unwrap_or(25.0);
+    let most = (most * 100.0 / each).ceil() * each / 100.0;
+    for part in 0..=(most * 100.0 / each).round() as u32 {
+        let value = each * f64::from(part) / 100.0;
         plot.y_tick(bottom - (bottom - top - 6.0) * value / most, &format!("{:.0} %", value * 100.0));
     }
     let width = (step * 0.8 / series.len().max(1) as f64).min(46.0);
@@ -148,7 +153,13 @@ fn file_sizes(report: &Report) -> String {
             }
         }
         if (power - first) % (last - first + 1).div_ceil(12) == 0 {
-            plot.text("tick", middle - step / 2.0, bottom + 17.0, "middle", &Scale::Bytes.text(2f64.powi(power as i32)));
+            plot.text(
+                "tick",
+                middle - step / 2.0,
+                bottom + 17.0,
+                "middle",
+                &Scale::Bytes.text(2f64.powi(power as i32)),
+            );
         }
     }
     plot.line("base", (left, bottom), (right, bottom));
@@ -172,13 +183,19 @@ fn trade(report: &Report) -> String {
     plot.y_axis(&y, Scale::Count, "files a day");
     let (_, top, _, bottom) = plot.area();
     plot.line("promise", (x.at(promised), top), (x.at(promised), bottom));
-    for (row, figures) in told() {
-        let (class, radius) = match () {
+    let kind = |row: &Row| -> (&str, f64) {
+        match () {
             () if report.is_change() && row.trial.setting == report.recommended.setting => ("second", 7.0),
             () if Some(row.trial.setting) == report.configured().map(|r| r.trial.setting) => ("first", 7.0),
             () if row.breaks.is_some() => ("hollow", 4.5),
             () => ("third", 4.5),
-        };
+        }
+    };
+    let mut points: Vec<(&Row, &Figures)> = told().collect();
+    // The two that matter lie on top.
+    points.sort_by(|a, b| kind(a.0).1.total_cmp(&kind(b.0).1));
+    for (row, figures) in points {
+        let (class, radius) = kind(row);
         let hint = format!(
             "{}: {} files a day, freshness p99 {}",
             row.name,
@@ -219,7 +236,9 @@ fn costs(report: &Report) -> String {
         let class = if report.is_change() && is_kept(row) { "tick strong" } else { "tick" };
         plot.text(class, left - 8.0, y + 13.0, "end", &short(&row.name));
         let mut x = left;
-        for (class, what, amount) in [("first", "PUTs", cost.put), ("second", "scans", cost.scan), ("third", "GETs and LISTs", cost.read)] {
+        for (class, what, amount) in
+            [("first", "PUTs", cost.put), ("second", "scans", cost.scan), ("third", "GETs and LISTs", cost.read)]
+        {
             let width = (right - left) * amount / most;
             if width >= 0.3 {
                 plot.bar(class, x, y, (width, BAR - 6.0), &format!("{}: {what} {}", row.name, dollars(amount)));
@@ -228,7 +247,8 @@ fn costs(report: &Report) -> String {
         }
         plot.text(class, x + 6.0, y + 13.0, "start", &dollars(cost.total));
     }
-    legend(&[("first", "PUTs"), ("second", "Athena's scans"), ("third", "GETs and LISTs of questions")]) + &plot.finish()
+    legend(&[("first", "PUTs"), ("second", "Athena's scans"), ("third", "GETs and LISTs of questions")])
+        + &plot.finish()
 }
 
 /// As much of a name as fits beside its bar.
@@ -264,9 +284,16 @@ fn all(report: &Report) -> String {
         };
         let Some(f) = row.trial.told() else {
             let why = row.trial.not_simulated.as_deref().unwrap_or_default();
-            return format!("<tr><th>{}</th><td colspan=\"8\" class=\"why\">{}</td></tr>\n", escape(&row.name), escape(why));
+            return format!(
+                "<tr><th>{}</th><td colspan=\"8\" class=\"why\">{}</td></tr>\n",
+                escape(&row.name),
+                escape(why)
+            );
         };
-        let breaks = row.breaks.as_ref().map_or(String::new(), |why| format!("<small>{}</small>", escape(why)));
+        let mut below = row.breaks.as_ref().map_or(String::new(), |why| format!("<small>{}</small>", escape(why)));
+        if !row.same.is_empty() {
+            below += &format!("<small class=\"same\">the same: {}</small>", escape(&row.same.join("; ")));
+        }
         let cells = [
             count(f.files_per_day),
             size(f.file_bytes.p50),
@@ -279,7 +306,7 @@ fn all(report: &Report) -> String {
             dollars(f.dollars_per_month.total),
         ];
         let cells: String = cells.iter().map(|cell| format!("<td>{cell}</td>")).collect();
-        format!("<tr{class}><th>{}{breaks}</th>{cells}</tr>\n", escape(&row.name))
+        format!("<tr{class}><th>{}{below}</th>{cells}</tr>\n", escape(&row.name))
     };
     let rows: String = report.trials.iter().map(line).collect();
     let names =
@@ -307,7 +334,7 @@ fn notes(report: &Report) -> String {
             size(report.promise.memory_bytes)
         ),
         format!(
-            "Prices: {} a PUT, {} a GET, {} a LIST, {} a TB scanned by Athena. Not in it: the stream, processors, storage, transfer.",
+            "Prices: ${} a PUT, ${} a GET, ${} a LIST, {} a TB scanned by Athena. Not in it: the stream, processors, storage, transfer.",
             report.prices.put().value,
             report.prices.reading.s3_get.value,
             report.prices.reading.s3_list.value,

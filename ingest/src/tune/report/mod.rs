@@ -91,6 +91,8 @@ pub struct Row {
     #[serde(flatten)]
     pub trial: Trial,
     pub breaks: Option<String>,
+    /// Settings that come to the same, which have no row of their own.
+    pub same: Vec<String>,
 }
 
 /// See the module's text.
@@ -112,15 +114,22 @@ pub struct Report {
     pub prices: Prices,
 }
 
-/// The trials with their names.
+/// The trials with their names. One that comes to the same as one before it is named there: what it changes has no effect here.
 pub fn rows(bench: &Bench, trials: &[Trial], promise: &Promise) -> Vec<Row> {
     let begin = Setting::of(&bench.buffer);
-    let row = |trial: &Trial| Row {
-        name: name(&begin, trial),
-        breaks: trial.told().and_then(|figures| broken(bench, &trial.setting, figures, promise)),
-        trial: trial.clone(),
-    };
-    trials.iter().map(row).collect()
+    let mut rows: Vec<Row> = Vec::new();
+    for trial in trials {
+        let name = name(&begin, trial);
+        let known = rows.iter_mut().find(|row| row.trial.told().is_some() && row.trial.told() == trial.told());
+        match known {
+            Some(row) => row.same.push(name),
+            None => {
+                let breaks = trial.told().and_then(|figures| broken(bench, &trial.setting, figures, promise));
+                rows.push(Row { name, breaks, trial: trial.clone(), same: Vec::new() });
+            }
+        }
+    }
+    rows
 }
 
 /// What differs from the configured setting.

@@ -121,6 +121,9 @@ fn foot(report: &Report) -> String {
         toml.lines().for_each(|line| out += &format!("    {line}\n"));
         out += "\n";
     }
+    for row in report.trials.iter().filter(|row| !row.same.is_empty()) {
+        out += &format!("the same    as {}: {}\n", row.name, row.same.join("; "));
+    }
     for row in &report.trials {
         if let Some(why) = &row.trial.not_simulated {
             out += &format!("note        {}: {why}\n", row.name);

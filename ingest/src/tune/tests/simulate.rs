@@ -113,7 +113,10 @@ fn with_rows(rows: &[(u32, usize, i64)], routed: &Routed, timeline: &Timeline, s
     };
     let tick = policy::tick(settings).as_millis() as i64;
     let mut next = tick;
-    let mut look = |until: i64, buffers: &mut Buffers<Rope>, ratio: &mut Ratio, done: &mut dyn FnMut(Vec<Cuttable<Rope>>, &mut Ratio)| {
+    let mut look = |until: i64,
+                    buffers: &mut Buffers<Rope>,
+                    ratio: &mut Ratio,
+                    done: &mut dyn FnMut(Vec<Cuttable<Rope>>, &mut Ratio)| {
         while next <= until {
             let due = buffers.take_due_at(settings, [ratio.get(), 1.0, ratio.get()], next);
             done(due, ratio);
