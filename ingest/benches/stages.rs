@@ -167,7 +167,7 @@ fn buffer(bench: &Bench) -> usize {
     let paths: Vec<String> = (0..600)
         .map(|n| format!("created_date=2024-01-{:02}/attribute_name=industry/entity_id_mod={n}", n % 10))
         .collect();
-    let mut buffers = Buffers::default();
+    let mut buffers: Buffers = Buffers::default();
     let mut before = Position::zero();
     let mut opens = vec![Open::default(); paths.len()];
     for (number, event) in bench.events.iter().enumerate() {

@@ -45,3 +45,4 @@ pub mod route;
 pub mod routing;
 pub mod settle;
 pub mod source;
+pub mod tune;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemas::position::Position;
 use schemas::problem::Problem;
 use schemas::reject::Reject;
-use schemas::rules::{DecodeSettings, Rules};
+use schemas::rules::{DecodeSettings, JqCompat, ParquetSettings, Rules};
 use schemas::table::TableSpec;
 use sha2::{Digest, Sha256};
 use writer::commit::cut::FileRules;
@@ -28,6 +28,9 @@ pub struct Router {
     paths: Paths,
 }
 
+/// In place of the fingerprint of rules that are stored nowhere; as long as one.
+const UNSTORED: &str = "----------------";
+
 /// First 16 hex digits of the SHA-256 of the rules document: enough to tell rules apart, short enough to read.
 pub fn fingerprint(rules: &Rules) -> String {
     let digest = Sha256::digest(rules.to_json());
@@ -38,18 +41,27 @@ impl Router {
     /// Compiles a rules document. `file` is what problems call it.
     pub fn compile(rules: &Rules, file: &str) -> Result<Router, Vec<Problem>> {
         let spec = TableSpec::parse(&rules.table, file)?;
-        let keys =
-            Arc::new(Keys::compile_as(&rules.keys, rules.jq_compat, Budget::default(), &|_| (file.to_string(), None))?);
-        let encoder = Encoder::new(&spec, &rules.parquet).map_err(|e| vec![Problem::new(file, None, e.to_string())])?;
+        let mut router = Router::of(&rules.keys, rules.jq_compat, &spec, (&rules.parquet, &rules.decode), file)?;
+        router.file_rules.fingerprint = fingerprint(rules).into();
+        Ok(router)
+    }
+
+    /// The same of rules that are no document: what they would do, while nothing is stored under them.
+    pub fn of(
+        keys: &[(String, String)],
+        compat: JqCompat,
+        spec: &TableSpec,
+        (parquet, decode): (&ParquetSettings, &DecodeSettings),
+        file: &str,
+    ) -> Result<Router, Vec<Problem>> {
+        let keys = Arc::new(Keys::compile_as(keys, compat, Budget::default(), &|_| (file.to_string(), None))?);
+        let encoder = Encoder::new(spec, parquet).map_err(|e| vec![Problem::new(file, None, e.to_string())])?;
         let lag_columns =
             spec.partitions.iter().filter(|column| !column.is_of_time()).map(|column| column.name.clone());
-        let file_rules = FileRules {
-            fingerprint: fingerprint(rules).into(),
-            encoder: Arc::new(encoder),
-            lag_columns: lag_columns.collect(),
-        };
-        let paths = Paths::new(Arc::new(Guard::new(&spec)));
-        Ok(Router { decode: rules.decode.clone(), keys, file_rules, values: Vec::new(), paths })
+        let file_rules =
+            FileRules { fingerprint: UNSTORED.into(), encoder: Arc::new(encoder), lag_columns: lag_columns.collect() };
+        let paths = Paths::new(Arc::new(Guard::new(spec)));
+        Ok(Router { decode: decode.clone(), keys, file_rules, values: Vec::new(), paths })
     }
 
     /// Compiles the rules that a former owner's cuts were made under. They keep the fingerprint they are stored under, and must

@@ -43,3 +43,4 @@ mod split;
 mod takeover;
 mod torture;
 mod traps;
+mod tune;

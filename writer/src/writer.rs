@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::buffer::{Buffer, Buffers, policy};
 use crate::commit::committer::{Committer, ORDERS_MAX, Order};
-use crate::commit::cut::{CUT_FILES_MAX, FileRules, Frozen};
+use crate::commit::cut::{FileRules, Frozen};
 use crate::commit::log::Log;
 use crate::commit::others::{Others, ShardStanding};
 use crate::commit::redo::{self, MayMiss, Redo};
@@ -25,10 +25,6 @@ use crate::settings::BufferSettings;
 use crate::shared::Shared;
 use crate::store::{Created, Lake};
 pub use intake::{Given, Intake, is_cut};
-
-/// Most bytes of events in one cut (a single larger buffer makes a cut of its own): small enough that what is flushed together
-/// is encoded on several threads.
-pub(crate) const CUT_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
 /// See the module's text.
 #[derive(Debug)]
@@ -267,12 +263,8 @@ impl Writer {
     /// Cuts every buffer whose time has come.
     pub async fn cut_due(&mut self) -> Result<(), WriterError> {
         let now = self.shared.clock.now();
-        self.buffers.clock_is(now);
-        let (settings, ratios) = (&self.settings, Output::ALL.map(|output| self.shared.ratio(output)));
-        let due = self.buffers.take_due(|buffer| {
-            let output = buffer.target.output();
-            policy::due(&buffer.figures(), &settings.of(output), ratios[output as usize], now)
-        });
+        let ratios = Output::ALL.map(|output| self.shared.ratio(output));
+        let due = self.buffers.take_due_at(&self.settings, ratios, now);
         self.frozen.extend(due);
         self.observe(now);
         self.cut_frozen().await
@@ -313,16 +305,8 @@ impl Writer {
 
     /// The first of the frozen buffers, within the bounds of one cut.
     fn next_cut_buffers(&mut self) -> Vec<(Buffer, FlushReason)> {
-        let mut bytes = 0;
-        let mut count = 0;
-        for (buffer, _) in self.frozen.iter().take(CUT_FILES_MAX) {
-            bytes += buffer.rope.data_bytes();
-            if bytes > CUT_BYTES_MAX {
-                break;
-            }
-            count += 1;
-        }
-        self.frozen.drain(..count.max(1)).collect()
+        let count = policy::of_next_cut(self.frozen.iter().map(|(buffer, _)| buffer.rope.data_bytes()));
+        self.frozen.drain(..count).collect()
     }
 
     /// Waits until everything cut so far is stored and written down.

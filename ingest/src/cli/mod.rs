@@ -17,6 +17,7 @@ pub mod run;
 pub mod shard;
 #[cfg(test)]
 mod tests;
+mod tune;
 mod verify;
 
 use std::io::Write;
@@ -33,6 +34,7 @@ use crate::source::replay::dates::Day;
 use crate::source::replay::loss::LostObject;
 use crate::source::split::Task;
 pub use error::{CliError, Kind};
+pub use tune::TuneArgs;
 
 /// JSON events in, partitioned Parquet out, exactly once
 #[derive(Debug, Parser)]
@@ -70,6 +72,8 @@ pub enum Command {
     /// Take over another service's stream: configuration, table spec, and what is the same, better, different or unsupported
     #[command(subcommand)]
     Import(import::ImportCommand),
+    /// Tell from a sample what other buffers and layouts would come to, and which to take; writes nothing but the page it is asked for
+    Tune(Box<TuneArgs>),
     /// Join a shard of the Kinesis Client Library's daemon, which starts this, to the `run` with [source.kcl]
     Shard(ShardArgs),
 }
@@ -226,6 +230,7 @@ pub async fn execute(command: Command) -> Result<(), CliError> {
         Command::Explain(args) => explain::run(&args, &mut out),
         Command::Ddl(args) => ddl::run(&args, &mut out),
         Command::Import(command) => Box::pin(import::run(command, &mut out)).await,
+        Command::Tune(args) => Box::pin(tune::run(*args, &mut out)).await,
         Command::Shard(args) => shard::run(args).await,
     }
 }

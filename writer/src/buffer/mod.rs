@@ -13,24 +13,65 @@ use schemas::position::Position;
 
 use self::policy::Figures;
 use self::rope::{Rope, RowIn};
+use crate::settings::{BufferSettings, Limits};
 
 /// Bytes an open buffer takes beside its rows (map entry, key, spans), about.
 pub const BUFFER_OVERHEAD: u64 = 512;
 
+/// What a buffer holds of its rows: all that decisions need to know. The writer holds the rows themselves ([`Rope`]), a forecast
+/// their figures alone; when either is cut is decided by the same code.
+pub trait Content: Default {
+    type Row<'r>;
+
+    /// Index into the writer's list of shards.
+    fn shard_of(row: &Self::Row<'_>) -> u32;
+    /// Adds a row; gives the bytes of memory newly taken.
+    fn push(&mut self, row: Self::Row<'_>) -> u64;
+    fn rows(&self) -> u64;
+    /// Bytes of events in it.
+    fn data_bytes(&self) -> u64;
+    /// Bytes it takes in memory.
+    fn allocated(&self) -> u64;
+}
+
+impl Content for Rope {
+    type Row<'r> = RowIn<'r>;
+
+    fn shard_of(row: &RowIn<'_>) -> u32 {
+        row.shard
+    }
+
+    fn push(&mut self, row: RowIn<'_>) -> u64 {
+        Rope::push(self, row)
+    }
+
+    fn rows(&self) -> u64 {
+        Rope::rows(self)
+    }
+
+    fn data_bytes(&self) -> u64 {
+        Rope::data_bytes(self)
+    }
+
+    fn allocated(&self) -> u64 {
+        Rope::allocated(self)
+    }
+}
+
 /// Rows of one target, not cut yet.
 #[derive(Debug)]
-pub struct Buffer {
+pub struct Buffer<C = Rope> {
     pub target: Target,
-    pub rope: Rope,
+    pub rope: C,
     pub opened_at: i64,
     pub last_row_at: i64,
     /// For each shard with rows here: the position before the first of them.
     pub before: BTreeMap<u32, Position>,
 }
 
-impl Buffer {
+impl<C: Content> Buffer<C> {
     pub fn new(target: Target, now: i64) -> Self {
-        Buffer { target, rope: Rope::default(), opened_at: now, last_row_at: now, before: BTreeMap::new() }
+        Buffer { target, rope: C::default(), opened_at: now, last_row_at: now, before: BTreeMap::new() }
     }
 
     pub fn figures(&self) -> Figures {
@@ -60,16 +101,32 @@ pub struct Pushed {
 }
 
 /// All open buffers.
-#[derive(Debug, Default)]
-pub struct Buffers {
+#[derive(Debug)]
+pub struct Buffers<C = Rope> {
     /// For each output in the order of [`Output::ALL`].
-    by_output: [OfOutput; Output::ALL.len()],
+    by_output: [OfOutput<C>; Output::ALL.len()],
     memory: u64,
     /// The latest time seen.
     clock: i64,
 }
 
-impl Buffers {
+impl<C: Content> Default for Buffers<C> {
+    fn default() -> Self {
+        Buffers { by_output: Output::ALL.map(|_| OfOutput::default()), memory: 0, clock: 0 }
+    }
+}
+
+/// A buffer that is going to be a file, and why.
+pub type Cuttable<C> = (Buffer<C>, FlushReason);
+
+/// When a row's buffer is full: the limits of its output, and file bytes per byte as seen lately.
+#[derive(Debug, Clone, Copy)]
+pub struct Full {
+    pub limits: Limits,
+    pub ratio: f64,
+}
+
+impl<C: Content> Buffers<C> {
     pub fn len(&self) -> usize {
         self.by_output.iter().map(|of| of.by_path.len()).sum()
     }
@@ -84,7 +141,7 @@ impl Buffers {
     }
 
     /// Adds a row to the partition or folder `path` of an output. `before` is the position of the record before it in its shard.
-    pub fn push(&mut self, output: Output, path: &str, row: RowIn<'_>, before: &Position, now: i64) -> Pushed {
+    pub fn push(&mut self, output: Output, path: &str, row: C::Row<'_>, before: &Position, now: i64) -> Pushed {
         self.push_to(output, path, &mut Open::default(), row, before, now)
     }
 
@@ -94,7 +151,7 @@ impl Buffers {
         output: Output,
         path: &str,
         open: &mut Open,
-        row: RowIn<'_>,
+        row: C::Row<'_>,
         before: &Position,
         now: i64,
     ) -> Pushed {
@@ -112,8 +169,33 @@ impl Buffers {
         pushed
     }
 
+    /// Takes the buffer of a path out if a push has made it full.
+    pub fn take_full(&mut self, output: Output, path: &str, pushed: &Pushed, full: Full) -> Option<Cuttable<C>> {
+        let reason = policy::full(pushed.rows, pushed.data_bytes, &full.limits, full.ratio)?;
+        self.take(output, path).map(|buffer| (buffer, reason))
+    }
+
+    /// Takes out every buffer whose time has come. `ratios`: file bytes per byte, by output.
+    pub fn take_due_at(
+        &mut self,
+        settings: &BufferSettings,
+        ratios: [f64; Output::ALL.len()],
+        now: i64,
+    ) -> Vec<Cuttable<C>> {
+        self.clock_is(now);
+        self.take_due(|buffer| {
+            let output = buffer.target.output();
+            policy::due(&buffer.figures(), &settings.of(output), ratios[output as usize], now)
+        })
+    }
+
+    /// The earliest time at which [`Buffers::take_due_at`] may find something, as long as nothing is pushed.
+    pub fn next_due(&self, settings: &BufferSettings) -> Option<i64> {
+        self.all().map(|buffer| policy::due_from(&buffer.figures(), &settings.of(buffer.target.output()))).min()
+    }
+
     /// Takes out every buffer that `due` names a reason for.
-    pub fn take_due(&mut self, mut due: impl FnMut(&Buffer) -> Option<FlushReason>) -> Vec<(Buffer, FlushReason)> {
+    pub fn take_due(&mut self, mut due: impl FnMut(&Buffer<C>) -> Option<FlushReason>) -> Vec<Cuttable<C>> {
         let mut out = Vec::new();
         for of in &mut self.by_output {
             for (path, reason) in of.due(&mut due) {
@@ -127,23 +209,23 @@ impl Buffers {
     }
 
     /// Takes out the buffer of one partition or folder.
-    pub fn take(&mut self, output: Output, path: &str) -> Option<Buffer> {
+    pub fn take(&mut self, output: Output, path: &str) -> Option<Buffer<C>> {
         let buffer = self.by_output[output as usize].take(path)?;
         self.memory -= buffer.memory();
         Some(buffer)
     }
 
-    fn all(&self) -> impl Iterator<Item = &Buffer> {
+    fn all(&self) -> impl Iterator<Item = &Buffer<C>> {
         self.by_output.iter().flat_map(OfOutput::all)
     }
 
     /// Takes out the largest, oldest first, when memory is short.
-    pub fn take_over_memory(&mut self, limit: u64) -> Vec<(Buffer, FlushReason)> {
+    pub fn take_over_memory(&mut self, limit: u64) -> Vec<Cuttable<C>> {
         // Asked after every batch: the common answer must not walk all buffers.
         if !policy::is_high(self.memory, limit) {
             return Vec::new();
         }
-        let mut all: Vec<&Buffer> = self.all().collect();
+        let mut all: Vec<&Buffer<C>> = self.all().collect();
         all.sort_by(|a, b| a.opened_at.cmp(&b.opened_at).then_with(|| a.target.cmp(&b.target)));
         let sizes: Vec<u64> = all.iter().map(|b| b.memory()).collect();
         let chosen: std::collections::BTreeSet<Target> =
@@ -175,10 +257,11 @@ impl Buffers {
     }
 }
 
-fn push(buffer: &mut Buffer, row: RowIn<'_>, before: &Position, now: i64) -> Pushed {
-    let first_of_shard = !buffer.before.contains_key(&row.shard);
+fn push<C: Content>(buffer: &mut Buffer<C>, row: C::Row<'_>, before: &Position, now: i64) -> Pushed {
+    let shard = C::shard_of(&row);
+    let first_of_shard = !buffer.before.contains_key(&shard);
     if first_of_shard {
-        buffer.before.insert(row.shard, before.clone());
+        buffer.before.insert(shard, before.clone());
     }
     buffer.last_row_at = now;
     let memory = buffer.rope.push(row);
@@ -194,30 +277,36 @@ pub struct Open {
 }
 
 /// The open buffers of an output.
-#[derive(Debug, Default)]
-struct OfOutput {
+#[derive(Debug)]
+struct OfOutput<C> {
     by_path: HashMap<Arc<str>, usize>,
-    places: Vec<Place>,
+    places: Vec<Place<C>>,
     /// Places without a buffer.
     free: Vec<usize>,
     /// Of the buffer opened last.
     number: u64,
 }
 
+impl<C> Default for OfOutput<C> {
+    fn default() -> Self {
+        OfOutput { by_path: HashMap::new(), places: Vec::new(), free: Vec::new(), number: 0 }
+    }
+}
+
 #[derive(Debug)]
-struct Place {
-    buffer: Option<Buffer>,
+struct Place<C> {
+    buffer: Option<Buffer<C>>,
     /// Of this buffer, or of the one that was here: each has its own.
     number: u64,
 }
 
-impl OfOutput {
+impl<C: Content> OfOutput<C> {
     fn is_open(&self, open: Open) -> bool {
         self.places.get(open.place).is_some_and(|place| place.number == open.number && place.buffer.is_some())
     }
 
     /// Where the buffer of a path is, with `new` in case there is none.
-    fn open(&mut self, path: &str, new: impl FnOnce() -> Buffer) -> Open {
+    fn open(&mut self, path: &str, new: impl FnOnce() -> Buffer<C>) -> Open {
         if let Some(place) = self.by_path.get(path).copied() {
             return Open { place, number: self.places[place].number };
         }
@@ -237,21 +326,21 @@ impl OfOutput {
         Open { place, number: self.number }
     }
 
-    fn buffer(&mut self, open: Open) -> &mut Buffer {
+    fn buffer(&mut self, open: Open) -> &mut Buffer<C> {
         self.places[open.place].buffer.as_mut().expect("asked for where it is open")
     }
 
-    fn take(&mut self, path: &str) -> Option<Buffer> {
+    fn take(&mut self, path: &str) -> Option<Buffer<C>> {
         let place = self.by_path.remove(path)?;
         self.free.push(place);
         self.places[place].buffer.take()
     }
 
-    fn all(&self) -> impl Iterator<Item = &Buffer> {
+    fn all(&self) -> impl Iterator<Item = &Buffer<C>> {
         self.places.iter().filter_map(|place| place.buffer.as_ref())
     }
 
-    fn due(&self, due: &mut impl FnMut(&Buffer) -> Option<FlushReason>) -> Vec<(Arc<str>, FlushReason)> {
+    fn due(&self, due: &mut impl FnMut(&Buffer<C>) -> Option<FlushReason>) -> Vec<(Arc<str>, FlushReason)> {
         let of = |(path, place): (&Arc<str>, &usize)| Some((path.clone(), due(self.places[*place].buffer.as_ref()?)?));
         self.by_path.iter().filter_map(of).collect()
     }
@@ -270,7 +359,7 @@ mod tests {
 
     #[test]
     fn ten_thousand_partitions_with_one_row_each_are_small_and_leave_together() {
-        let mut buffers = Buffers::default();
+        let mut buffers: Buffers = Buffers::default();
         let taken: u64 = (1..=10_000).map(|i| push_one(&mut buffers, &format!("k={i}"), i, 0).memory).sum();
         assert_eq!((buffers.len(), buffers.memory()), (10_000, taken));
         assert!(taken < 20_000_000, "{taken} bytes");
@@ -280,7 +369,7 @@ mod tests {
 
     #[test]
     fn one_due_buffer_leaves_the_others_alone() {
-        let mut buffers = Buffers::default();
+        let mut buffers: Buffers = Buffers::default();
         assert!(push_one(&mut buffers, "hot", 1, 0).first_of_shard);
         assert!(push_one(&mut buffers, "cold", 2, 0).first_of_shard);
         assert!(!push_one(&mut buffers, "hot", 3, 5).first_of_shard);
@@ -292,7 +381,7 @@ mod tests {
 
     #[test]
     fn a_path_that_was_cut_is_looked_for_again() {
-        let mut buffers = Buffers::default();
+        let mut buffers: Buffers = Buffers::default();
         let mut opens = [Open::default(); 3];
         let mut push = |buffers: &mut Buffers, name: usize| {
             let position = Position::from_numbers(1, 0);

@@ -36,6 +36,14 @@ pub fn due(figures: &Figures, limits: &Limits, ratio: f64, now: i64) -> Option<F
     None
 }
 
+/// The earliest time at which a buffer that is not full can be due, if no row comes.
+pub fn due_from(figures: &Figures, limits: &Limits) -> i64 {
+    let after = |since: i64, limit: Duration| {
+        since.saturating_add(i64::try_from(limit.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX))
+    };
+    after(figures.opened_at, limits.age).min(after(figures.last_row_at, limits.idle))
+}
+
 /// Is it full, whatever the time?
 pub fn full(rows: u64, data_bytes: u64, limits: &Limits, ratio: f64) -> Option<FlushReason> {
     if file_bytes(data_bytes, ratio) >= limits.size {
@@ -77,6 +85,22 @@ pub fn over_memory(allocated: &[u64], open: u64, limit: u64) -> Vec<usize> {
 /// Do the open buffers take more than their share?
 pub fn is_high(open: u64, limit: u64) -> bool {
     open > limit / 100 * MEMORY_HIGH_PERCENT
+}
+
+/// Most bytes of events in one cut (a single larger buffer makes a cut of its own): small enough that what is flushed together
+/// is encoded on several threads.
+pub const CUT_BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// Most files of one cut: its entry stays below a megabyte.
+pub const CUT_FILES_MAX: usize = 1000;
+
+/// How many of the buffers that are to be cut, of so many bytes of events, go into the next cut.
+pub fn of_next_cut(data_bytes: impl Iterator<Item = u64>) -> usize {
+    let mut bytes = 0;
+    let fits = data_bytes.take(CUT_FILES_MAX).take_while(|data| {
+        bytes += data;
+        bytes <= CUT_BYTES_MAX
+    });
+    fits.count().max(1)
 }
 
 /// How often buffers are looked at, so that none is late by more than about a tenth of its limit.
@@ -138,6 +162,25 @@ mod tests {
         assert_eq!(at(figures(1, 1, 0, 5_000), 64_999), None);
         assert_eq!(at(figures(1, 1, 0, 5_000), 65_000), Some(FlushReason::Idle));
         assert_eq!(at(figures(1, 1, 100, 100), 0), None, "a clock that went back is no reason");
+    }
+
+    #[test]
+    fn nothing_is_due_before_the_time_that_is_named_for_it() {
+        let s = limits();
+        for (opened_at, last_row_at) in [(0, 0), (0, 239_999), (0, 240_000), (0, 299_000), (-5, 70)] {
+            let f = figures(1, 1, opened_at, last_row_at);
+            let from = due_from(&f, &s);
+            assert_eq!(due(&f, &s, 0.5, from - 1), None, "{f:?}");
+            assert!(due(&f, &s, 0.5, from).is_some(), "{f:?}");
+        }
+    }
+
+    #[test]
+    fn a_cut_has_bounds_and_at_least_one_buffer() {
+        let of = |sizes: &[u64]| of_next_cut(sizes.iter().copied());
+        assert_eq!(of(&[1; 3000]), CUT_FILES_MAX);
+        assert_eq!(of(&[CUT_BYTES_MAX + 1, 1]), 1);
+        assert_eq!(of(&[CUT_BYTES_MAX - 1, 1, 1]), 2);
     }
 
     #[test]

@@ -29,6 +29,19 @@ pub struct RowIn<'a> {
     pub origin: Option<Origin<'a>>,
 }
 
+impl RowIn<'_> {
+    /// One that is very long is not worth its memory.
+    fn kept_outline(&self) -> &[u8] {
+        if self.outline.len() <= u16::MAX.into() { self.outline } else { &[] }
+    }
+
+    /// Bytes of memory that it takes in a chunk.
+    pub fn stored_bytes(&self) -> usize {
+        let origin = self.origin.map_or(0, |origin| PLACE + origin.position.sequence().len());
+        HEADER + self.position.sequence().len() + origin + self.kept_outline().len() + self.data.len()
+    }
+}
+
 /// Where a row of a replay was first taken from.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
@@ -73,13 +86,44 @@ impl Place<'_> {
     }
 }
 
+/// The room that a buffer's chunks have, whatever they hold.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Room {
+    /// Of the last chunk.
+    free: usize,
+    capacity: usize,
+    /// Of all of them.
+    allocated: u64,
+}
+
+impl Room {
+    /// Makes room for so many bytes; gives the capacity of the chunk that has to be added for them, or 0.
+    pub fn take(&mut self, need: usize) -> usize {
+        let mut added = 0;
+        if self.free < need {
+            // A buffer that stays at one row takes no more than the row needs.
+            let next = if self.allocated == 0 { CHUNK_FIRST } else { (self.capacity * 2).min(CHUNK_MAX) };
+            added = need.max(next);
+            (self.free, self.capacity) = (added, added);
+            self.allocated += added as u64;
+        }
+        self.free -= need;
+        added
+    }
+
+    /// Bytes of all chunks.
+    pub fn allocated(&self) -> u64 {
+        self.allocated
+    }
+}
+
 /// Rows in push order.
 #[derive(Debug, Default)]
 pub struct Rope {
     chunks: Vec<Vec<u8>>,
+    room: Room,
     rows: u64,
     data_bytes: u64,
-    allocated: u64,
 }
 
 impl Rope {
@@ -94,17 +138,17 @@ impl Rope {
 
     /// Bytes it takes in memory.
     pub fn allocated(&self) -> u64 {
-        self.allocated
+        self.room.allocated()
     }
 
     /// Appends a row; gives the bytes newly allocated.
     pub fn push(&mut self, row: RowIn<'_>) -> u64 {
-        let origin = row.origin.map_or(0, |origin| PLACE + origin.position.sequence().len());
-        // One that is very long is not worth its memory.
-        let outline = if row.outline.len() <= u16::MAX.into() { row.outline } else { &[] };
-        let need = HEADER + row.position.sequence().len() + origin + outline.len() + row.data.len();
-        let grown = self.make_room(need);
-        let chunk = self.chunks.last_mut().expect("make_room leaves a chunk");
+        let outline = row.kept_outline();
+        let grown = self.room.take(row.stored_bytes());
+        if grown > 0 {
+            self.chunks.push(Vec::with_capacity(grown));
+        }
+        let chunk = self.chunks.last_mut().expect("a chunk was added where there was no room");
         push_place(chunk, row.shard, row.position);
         chunk.push(u8::from(row.origin.is_some()));
         if let Some(origin) = row.origin {
@@ -120,20 +164,7 @@ impl Rope {
         chunk.extend_from_slice(row.data);
         self.rows += 1;
         self.data_bytes += row.data.len() as u64;
-        grown
-    }
-
-    fn make_room(&mut self, need: usize) -> u64 {
-        let last = self.chunks.last().map_or((0, 0), |c| (c.capacity() - c.len(), c.capacity()));
-        if last.0 >= need {
-            return 0;
-        }
-        // A buffer that stays at one row takes no more than the row needs.
-        let capacity =
-            if self.chunks.is_empty() { need.max(CHUNK_FIRST) } else { need.max((last.1 * 2).min(CHUNK_MAX)) };
-        self.chunks.push(Vec::with_capacity(capacity));
-        self.allocated += capacity as u64;
-        capacity as u64
+        grown as u64
     }
 
     pub fn iter(&self) -> impl Iterator<Item = RowOut<'_>> {

@@ -19,9 +19,6 @@ use crate::buffer::rope::{Place, RowOut};
 use crate::encode::{Encoder, Row};
 use crate::error::WriterError;
 
-/// Most files of one cut: its entry stays below a megabyte.
-pub const CUT_FILES_MAX: usize = 1000;
-
 /// The rules a file is made by.
 #[derive(Debug, Clone)]
 pub struct FileRules {
@@ -164,7 +161,7 @@ fn lines<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Bytes {
 }
 
 /// Level of the archive's files: its speed is that of the way there, and higher ones save little on events.
-const ARCHIVE_LEVEL: i32 = 3;
+pub const ARCHIVE_LEVEL: i32 = 3;
 
 fn compress(text: &[u8]) -> Result<Bytes, WriterError> {
     let compressed = zstd::bulk::compress(text, ARCHIVE_LEVEL);

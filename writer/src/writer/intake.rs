@@ -7,7 +7,7 @@ use schemas::position::{Position, ShardId, Span};
 
 use super::Writer;
 use crate::buffer::rope::{Origin, RowIn};
-use crate::buffer::{Open, policy};
+use crate::buffer::{Full, Open};
 use crate::error::WriterError;
 
 /// A span being taken in.
@@ -81,10 +81,8 @@ impl Writer {
         if pushed.first_of_shard {
             self.shared.shards.hold(&intake.shard, &intake.before);
         }
-        let (limits, ratio) = (self.settings.of(output), intake.ratios[output as usize]);
-        if let Some(reason) = policy::full(pushed.rows, pushed.data_bytes, &limits, ratio) {
-            self.frozen.extend(self.buffers.take(output, path).map(|buffer| (buffer, reason)));
-        }
+        let full = Full { limits: self.settings.of(output), ratio: intake.ratios[output as usize] };
+        self.frozen.extend(self.buffers.take_full(output, path, &pushed, full));
     }
 
     /// A row of a shard whose spans are read again, for [`crate::commit::redo::Redo::offer`].
