@@ -166,8 +166,8 @@ pub(super) async fn run(args: TuneArgs, out: &mut impl Write) -> Result<(), CliE
 fn layouts(config: &Config, args: &TuneArgs) -> Result<Vec<Layout>, CliError> {
     let base = Layout::configured(config);
     let names: Vec<&str> = base.keys.iter().map(|(name, _)| name.as_str()).collect();
-    let named = args.without.iter().chain(args.question.iter().flatten()).filter(|key| *key != "none");
-    for key in named.filter(|key| !key.is_empty() && !names.contains(&key.as_str())) {
+    let mut named = args.without.iter().chain(args.question.iter().flatten()).filter(|key| *key != "none");
+    if let Some(key) = named.find(|key| !key.is_empty() && !names.contains(&key.as_str())) {
         return Err(CliError::input(format!("there is no key `{key}`; the keys are {}", names.join(", "))));
     }
     let counts = |n: u32| match args.buckets.as_slice() {
@@ -193,10 +193,11 @@ fn layouts(config: &Config, args: &TuneArgs) -> Result<Vec<Layout>, CliError> {
 fn question(base: &Layout, args: &TuneArgs) -> Result<Question, CliError> {
     let time = base.time_keys();
     let of_table = base.keys.iter().map(|(name, _)| name.clone()).filter(|name| !time.contains(name));
-    let named = args.question.clone().map_or_else(|| of_table.collect(), |keys| keys);
+    let named = args.question.clone().unwrap_or_else(|| of_table.collect());
     let named: Vec<String> = named.into_iter().filter(|key| !key.is_empty() && key != "none").collect();
     let time = time.into_iter().filter(|key| !named.contains(key)).collect();
-    if !(args.days > 0.0 && args.days <= 100_000.0) || !(args.questions >= 0.0 && args.questions <= 1e12) {
+    let days_can_be = args.days > 0.0 && args.days <= 100_000.0;
+    if !days_can_be || !(0.0..=1e12).contains(&args.questions) {
         return Err(CliError::input("--days and --questions: write numbers that can be, such as 30 and 1000"));
     }
     Ok(Question { asked: Asked { named, time }, days: args.days, per_day: args.questions })

@@ -231,7 +231,7 @@ mod tests {
             prop_assert_eq!(a.intersect(&b).contains(&at), a.contains(&at) && b.contains(&at));
             let (low, high) = (at.clone(), Scalar::Int(3));
             let between = Domain::range(Bound::Included(low.clone()), Bound::Included(high.clone()));
-            prop_assert!(between.is_none() || a.meets(&low, &high) == !a.intersect(&between).is_none());
+            prop_assert!(between.is_none() || a.meets(&low, &high) != a.intersect(&between).is_none());
             prop_assert_eq!(a.intersect(&Domain::all()), a.clone());
             prop_assert!(a.0.windows(2).all(|w| by_low(&w[0].low, &w[1].low) == Ordering::Less));
         }
