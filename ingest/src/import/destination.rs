@@ -238,7 +238,7 @@ fn backup(s3: &mut Settings, notes: &mut Notes) -> Option<BucketPlace> {
                 "[lake] archive",
                 "every record as it came, exactly once, with its position, for `alluvium replay`",
             );
-            let bucket = bucket_of_backup(&mut section, notes);
+            let bucket = bucket(&mut section, notes);
             let prefix = section.text("Prefix", notes).unwrap_or_default();
             notes.different(
                 &section.name("Prefix"),
@@ -264,10 +264,6 @@ fn backup(s3: &mut Settings, notes: &mut Notes) -> Option<BucketPlace> {
             None
         }
     }
-}
-
-fn bucket_of_backup(section: &mut Settings, notes: &mut Notes) -> Option<String> {
-    bucket(section, notes)
 }
 
 fn told_of_backup(section: &mut Settings, notes: &mut Notes) {

@@ -53,13 +53,10 @@ impl<'v> File<'v> {
             members.push((attribute.key.as_str().to_string(), self.value(&attribute.value, depth + 1)));
         }
         for block in body.blocks().filter(|_| depth < DEPTH_MAX) {
-            let name = block.ident.as_str();
-            let node = match block.labels.first() {
-                Some(label) if name == "dynamic" => {
-                    members.push((label.as_str().to_string(), Node::Unknown(format!("dynamic {}", label.as_str()))));
-                    continue;
-                }
-                _ => self.settings(&block.body, repeats, depth + 1),
+            let dynamic = block.labels.first().filter(|_| block.ident.as_str() == "dynamic");
+            let (name, node) = match dynamic {
+                Some(label) => (label.as_str(), Node::Unknown(format!("dynamic {}", label.as_str()))),
+                None => (block.ident.as_str(), self.settings(&block.body, repeats, depth + 1)),
             };
             match members.iter_mut().find(|(known, _)| known == name) {
                 Some((_, Node::List(items))) if repeats(name) => items.push(node),

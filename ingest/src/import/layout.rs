@@ -96,17 +96,11 @@ fn query_keys(place: &Place<'_>, notes: &mut Notes) -> Vec<(String, String)> {
                 &format!("[keys] {name}"),
                 "a key reads no clock: the record's arrival stands in for `now`, and a replay gives the same folders",
             );
-            *program = arrival(&pattern, &place.stream.zone_of_clock());
+            // jq's clock is in UTC, whatever the prefix's zone.
+            *program = arrival(&pattern, "UTC");
         }
     }
     keys
-}
-
-impl Stream {
-    /// jq's clock is in UTC, whatever the prefix's zone.
-    fn zone_of_clock(&self) -> String {
-        "UTC".to_string()
-    }
 }
 
 fn arrival(pattern: &str, zone: &str) -> String {

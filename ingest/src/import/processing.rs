@@ -24,6 +24,11 @@ pub(super) fn read(s3: &mut Settings, notes: &mut Notes) -> Processing {
     let enabled = section.flag("Enabled", notes).unwrap_or(true);
     notes.same(&at, enabled.to_string(), "", "whether the processors below are run");
     for mut processor in section.list("Processors") {
+        if let Some(unknown) = processor.take("?") {
+            let why = format!("is `{}`, which only its deployment knows: write the processors out", unknown.shown());
+            notes.block(processor.name_of(), why);
+            continue;
+        }
         let kind = processor.text("Type", notes).unwrap_or_default();
         let parameters = parameters(&mut processor, notes);
         match enabled {

@@ -243,6 +243,15 @@ fn a_file_that_describes_several_streams_asks_which() {
 }
 
 #[test]
+fn blocks_that_only_the_deployment_knows_are_named() {
+    let text = source("main.tf").replacen("processors {", "dynamic \"processors\" {", 1);
+    let described = described(&text, Format::Terraform, &Variables::new()).expect("a stream");
+    let Err(Failure::Refused(refused)) = import(described, &with(&[]), "x") else { panic!("imported") };
+    let named = |problem: &Problem| problem.why.contains("`dynamic processors`");
+    assert!(refused.problems.iter().any(named), "{:#?}", refused.problems);
+}
+
+#[test]
 fn references_that_go_round_end() {
     let mut terraform = "locals { a0 = \"x\" }\n".to_string();
     for n in 1..40 {

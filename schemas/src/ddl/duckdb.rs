@@ -21,7 +21,7 @@ pub(super) fn generate(spec: &TableSpec, location: &str) -> String {
             ddl.push_str(&format!("  hive_types = {{{}}},\n", types.join(", ")));
         }
         Some(layout) => {
-            ddl.push_str(&format!("SELECT * EXCLUDE (filename),\n{}\n", from_names(spec, layout).join(",\n")));
+            ddl.push_str(&format!("SELECT * EXCLUDE (filename),\n{}\n", from_names(spec, layout, prefix).join(",\n")));
             ddl.push_str(&format!(
                 "FROM read_parquet(\n  {files},\n  filename = true,\n  hive_partitioning = false,\n"
             ));
@@ -35,9 +35,9 @@ pub(super) fn generate(spec: &TableSpec, location: &str) -> String {
 }
 
 /// Partition columns out of the names of files.
-fn from_names(spec: &TableSpec, layout: &Folders) -> Vec<String> {
-    let (pattern, groups) = layout.pattern(spec.partitions.len());
-    let pattern = sql_string(&format!("{pattern}/[^/]+$"));
+fn from_names(spec: &TableSpec, layout: &Folders, prefix: &str) -> Vec<String> {
+    let (pattern, groups) = layout.pattern(prefix, spec.partitions.len());
+    let pattern = sql_string(&pattern);
     let column = |(partition, group): (&crate::table::PartitionColumn, &usize)| {
         let (name, data_type) = (quoted(&partition.name), type_text(&partition.data_type));
         format!("  CAST(regexp_extract(filename, {pattern}, {group}) AS {data_type}) AS {name}")

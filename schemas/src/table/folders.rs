@@ -98,20 +98,15 @@ impl Folders {
         format!("{location}{}/", self.parts.iter().map(part).collect::<String>())
     }
 
-    /// A regular expression over a file's path behind the table's location, with a group for each partition column in turn: its
-    /// number, counted from 1, is in the second value.
-    pub fn pattern(&self, columns: usize) -> (String, Vec<usize>) {
+    /// A regular expression over the name of a file of a table that lies at `location` (which ends in `/`), with a group for each
+    /// partition column in turn: its number, counted from 1, is in the second value.
+    pub fn pattern(&self, location: &str, columns: usize) -> (String, Vec<usize>) {
         let mut groups = vec![0; columns];
-        let mut pattern = String::new();
+        let mut pattern = format!("^{}", literally(location));
         let mut group = 0;
         for part in &self.parts {
             match part {
-                Part::Text(text) => text.chars().for_each(|c| {
-                    if !c.is_alphanumeric() && c != '/' && c != '_' {
-                        pattern.push('\\');
-                    }
-                    pattern.push(c);
-                }),
+                Part::Text(text) => pattern.push_str(&literally(text)),
                 Part::Value { column, slashes } => {
                     group += 1;
                     groups[*column] = group;
@@ -119,8 +114,14 @@ impl Folders {
                 }
             }
         }
-        (pattern, groups)
+        (pattern + "/[^/]+$", groups)
     }
+}
+
+/// A text as a regular expression of itself.
+fn literally(text: &str) -> String {
+    let special = |c: char| c.is_ascii_punctuation() && !matches!(c, '/' | '_' | '=');
+    text.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
 }
 
 /// Why this piece of a value would leave its place.

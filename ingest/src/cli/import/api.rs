@@ -58,6 +58,7 @@ pub(super) async fn describe(name: &str) -> Result<String, CliError> {
         let message = error.message().map_or_else(|| causes(&error), str::to_string);
         return Err(match error.code() {
             Some("ResourceNotFoundException") => {
+                let message = message.trim_end_matches('.');
                 CliError::input(format!("firehose: {message}: name a stream of this account and region"))
             }
             Some(code) => CliError::environment(format!("firehose DescribeDeliveryStream {name}: {code}"), message),
