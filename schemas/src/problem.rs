@@ -30,8 +30,8 @@ impl fmt::Display for Problem {
     }
 }
 
-/// An error with its causes, in one line: the `Display` of most libraries stops at "dispatch failure". Wrappers often repeat what
-/// they wrap; that is told once.
+/// An error with its causes: the `Display` of most libraries stops at "dispatch failure". Wrappers often repeat what they wrap; that
+/// is told once.
 pub fn causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -42,7 +42,12 @@ pub fn causes(error: &dyn Error) -> String {
         }
         cause = inner.source();
     }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    text
+}
+
+/// [`causes`] in one line: stores answer with documents of many.
+pub fn one_line(error: &dyn Error) -> String {
+    causes(error).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The 1-based line of a byte offset in `text`.
@@ -97,9 +102,10 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_told_with_its_causes_once_each_in_one_line() {
+    fn an_error_is_told_with_its_causes_once_each() {
         let wrap = |text, inner| Wrapper(text, Some(Box::new(inner)));
         let error = wrap("dispatch failure", wrap("io: refused", wrap("refused", Wrapper("by\n  peer", None))));
-        assert_eq!(causes(&error), "dispatch failure: io: refused: by peer");
+        assert_eq!(causes(&error), "dispatch failure: io: refused: by\n  peer");
+        assert_eq!(one_line(&error), "dispatch failure: io: refused: by peer");
     }
 }

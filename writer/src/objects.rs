@@ -12,7 +12,7 @@ use futures::TryStreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{Error, GetOptions, GetResult, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt};
-use schemas::problem::causes;
+use schemas::problem::one_line;
 use url::Url;
 
 use crate::error::WriterError;
@@ -187,7 +187,7 @@ impl Objects {
     }
 
     fn failed(&self, doing: &str, path: &str, cause: &Error) -> WriterError {
-        WriterError::environment(format!("cannot {doing} {}", self.url_of(path)), causes(cause))
+        WriterError::environment(format!("cannot {doing} {}", self.url_of(path)), one_line(cause))
     }
 }
 

@@ -19,7 +19,7 @@ use object_store::{
 };
 use schemas::layout;
 use schemas::log_entry::Output;
-use schemas::problem::causes;
+use schemas::problem::one_line;
 use url::Url;
 
 use crate::error::WriterError;
@@ -101,7 +101,7 @@ impl Store {
 
     fn failed(&self, doing: &str, relative: &str, cause: &Error) -> WriterError {
         let at = self.url.trim_end_matches('/');
-        WriterError::environment(format!("cannot {doing} {at}/{relative}"), causes(cause))
+        WriterError::environment(format!("cannot {doing} {at}/{relative}"), one_line(cause))
     }
 
     /// Writes or overwrites.
@@ -287,7 +287,7 @@ pub(crate) fn s3(url: &Url, settings: &LakeSettings, timeout: Duration) -> Resul
     if let Some(region) = &settings.region {
         builder = builder.with_region(region);
     }
-    let store = builder.build().map_err(|e| WriterError::Config(format!("lake url `{url}`: {}", causes(&e))))?;
+    let store = builder.build().map_err(|e| WriterError::Config(format!("lake url `{url}`: {}", one_line(&e))))?;
     Ok(Arc::new(store))
 }
 

@@ -439,13 +439,14 @@ pub static SECTIONS: &[Section] = &[
     Section {
         name: "admin",
         need: Need::Optional,
-        doc: "`/healthz`, `/metrics` (OpenMetrics) and `/config` (what runs, without secrets).",
+        doc: "`/healthz`, `/metrics` (OpenMetrics) and `/config` (what runs, without secrets). `alluvium reload` asks it, from this \
+              machine alone.",
         fields: &[field(
             "listen",
             Kind::Address { off: true },
             Default("127.0.0.1:9464"),
             "0.0.0.0:9464",
-            "Address and port, or `off`. Read-only; open it to other machines only where that is wanted.",
+            "Address and port, or `off`. For other machines it is read-only; open it to them only where that is wanted.",
         )],
     },
     Section {

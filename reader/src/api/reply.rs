@@ -53,7 +53,7 @@ impl Answer {
     /// The response; 304 without a body where whoever asks has this answer already.
     pub fn respond(self, asked: &HeaderMap) -> Result<Response, ReaderError> {
         let (media_type, bytes) = match &self.body {
-            AnswerBody::Json(value) => ("application/json", value.to_string().into_bytes()),
+            AnswerBody::Json(value) => ("application/json", lasting(value).to_string().into_bytes()),
             AnswerBody::Table(table, format) => (format.media_type(), table.write(*format)?),
             AnswerBody::Download { bytes, .. } => ("application/octet-stream", bytes.clone()),
         };
@@ -83,6 +83,15 @@ impl Answer {
     }
 }
 
+/// An answer without its age: a second later it is another, and the answer is the same.
+fn lasting(answer: &Value) -> Value {
+    let mut answer = answer.clone();
+    if let Some(age) = answer.pointer_mut("/freshness/seconds") {
+        *age = Value::Null;
+    }
+    answer
+}
+
 fn download(bytes: Vec<u8>, name: &str, tag: &str) -> Response {
     let disposition = value(&format!("attachment; filename=\"{name}\""));
     let media_type = HeaderValue::from_static("application/octet-stream");
@@ -109,4 +118,20 @@ fn has(asked: &HeaderMap, tag: &str) -> bool {
 
 fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).expect("made of hex, digits and names of ours")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_has_only_grown_older_has_the_same_tag() {
+        let tag = |value: &str, seconds: u64| {
+            let body = json!({"value": value, "freshness": {"last_arrived_at": null, "seconds": seconds}});
+            let answer = Answer::json(body).respond(&HeaderMap::new()).expect("an answer");
+            answer.headers()[header::ETAG].clone()
+        };
+        assert_eq!(tag("a", 1), tag("a", 2));
+        assert_ne!(tag("a", 1), tag("b", 1));
+    }
 }
